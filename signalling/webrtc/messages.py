@@ -12,8 +12,9 @@ import msgspec
 
 VERSION = 1
 SUBPROTOCOL = "massalia.v1"
-MAX_MESSAGE = 64 * 1024
-"""A text frame above this many bytes closes the socket with 1009."""
+MAX_MESSAGE = 256 * 1024
+"""A text frame above this many bytes closes the socket with 1009. Chromium's offer for the full slot plan (30 receive slots, all its
+codecs) measures 150 KB as JSON."""
 
 TrackName = Literal["mic", "camera", "screen", "screen-audio"]
 DeviceKind = Literal["desktop", "tablet", "phone"]
