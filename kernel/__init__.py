@@ -1,0 +1,1 @@
+"""The ground floor: ids, clocks, errors, events, logs, tasks and words. Imports nothing of the house."""

@@ -158,7 +158,7 @@ class ActiveSpeaker(Struct):
     level: int
 
 
-# --- requests -----------------------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------------------------
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -240,10 +240,12 @@ class Stats(Request, tag="stats"):
     """Counters of the whole engine."""
 
 
-AnyRequest = Hello | RoomOpen | RoomClose | LegOpen | LegView | LegGate | LegBlob | LegClose | LegStats | Snapshot | Stats
+AnyRequest = (
+    Hello | RoomOpen | RoomClose | LegOpen | LegView | LegGate | LegBlob | LegClose | LegStats | Snapshot | Stats
+)
 
 
-# --- responses ----------------------------------------------------------------------------------------------------------
+# --- responses ------------------------------------------------------------------------------------------------------
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -309,7 +311,7 @@ class Error(Struct):
     detail: str
 
 
-# --- events -------------------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------------------------
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):

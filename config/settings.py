@@ -1,0 +1,172 @@
+"""The installation's settings: ``massalia.yaml`` (optional), then the environment, which wins.
+
+A variable is the dotted path in capitals: ``MASSALIA_HTTP_PORT``, ``MASSALIA_MEDIA_LISTEN`` (lists are comma-separated),
+``MASSALIA_DATABASE_DSN``. Mistakes are reported like those of a room: file, line, column; for the environment, the
+variable's name. Relative paths are relative to the directory of the settings file (or the working directory without one).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from config.units import SIZE_PATTERN
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Size = Annotated[
+    int,
+    Meta(
+        ge=1024,
+        le=1 << 30,
+        extra={"unit": "size"},
+        extra_json_schema={"type": "string", "pattern": SIZE_PATTERN, "minimum": None, "maximum": None},
+    ),
+]
+Address = Annotated[str, Meta(extra={"check": "address"}, max_length=64)]
+Mapping = Annotated[str, Meta(extra={"check": "mapping"}, max_length=128)]
+Network = Annotated[str, Meta(extra={"check": "network"}, max_length=64)]
+Location = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the sections."""
+
+
+class Http(Section):
+    """The web server of control."""
+
+    host: Annotated[str, Meta(max_length=253, description="Address to listen on; empty or :: means all.")] = "::"
+    port: Annotated[Port, Meta(description="TCP port.")] = 8443
+    public_url: Annotated[
+        str | None,
+        Meta(pattern=r"^https://[^\s/]+$", description="Address people type, when it differs (behind a proxy)."),
+    ] = None
+    trusted_proxies: Annotated[
+        tuple[Network, ...], Meta(max_length=32, description="Proxies whose X-Forwarded-For is believed.")
+    ] = ()
+
+
+class Tls(Section):
+    """Certificate and key; both unset: the local authority made by ``massalia`` is used."""
+
+    cert: Annotated[Location | None, Meta(description="PEM chain.")] = None
+    key: Annotated[Location | None, Meta(description="PEM private key.")] = None
+
+
+class Media(Section):
+    """The forward engine."""
+
+    control: Annotated[Location | None, Meta(description="Control socket; default <data_dir>/media.sock.")] = None
+    port: Annotated[Port, Meta(description="First UDP port; shard i uses port + i.")] = 40000
+    shards: Annotated[int, Meta(ge=1, le=64, description="Threads; default: cores - 1.")] | None = None
+    listen: Annotated[tuple[Address, ...], Meta(max_length=16, description="Addresses; default all.")] = ()
+    advertise: Annotated[tuple[Mapping, ...], Meta(max_length=16, description="BIND_IP=PUBLIC_IP for 1:1 NAT.")] = ()
+    loopback: Annotated[bool, Meta(description="Offer the loopback address too (demo, tests).")] = False
+    binary: Annotated[Location | None, Meta(description="The engine's binary, when not the packaged one.")] = None
+
+
+class Database(Section):
+    """PostgreSQL: ``dsn`` of an external server, or the embedded one."""
+
+    dsn: Annotated[
+        str | None,
+        Meta(pattern=r"^postgres(ql)?://", max_length=1024, description="postgresql://user:password@host/db"),
+    ] = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the supervisor runs its own PostgreSQL."""
+        return self.dsn is None
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"Database(dsn={'set' if self.dsn else None})"
+
+
+class Log(Section):
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")] = "info"
+    format: Annotated[Literal["auto", "json", "console"], Meta(description="auto: readable on a tty.")] = "auto"
+
+
+class Limits(Section):
+    """What one stranger may cost."""
+
+    message_size: Annotated[Size, Meta(description="Largest WebSocket message.")] = 64 * 1024
+    message_rate: Annotated[int, Meta(ge=1, le=10_000, description="Messages a second and connection, mean.")] = 50
+    message_burst: Annotated[int, Meta(ge=1, le=10_000, description="Messages at once.")] = 200
+    pin_tries: Annotated[int, Meta(ge=1, le=100, description="Wrong codes before the delay.")] = 5
+    pin_delay: Annotated[int, Meta(ge=1, le=86_400, description="Seconds to wait then.")] = 60
+    connections_per_address: Annotated[int, Meta(ge=1, le=100_000, description="WebSockets from one address.")] = 250
+
+
+class Settings(Section):
+    """Everything."""
+
+    http: Http = Http()
+    tls: Tls = Tls()
+    media: Media = Media()
+    database: Database = Database()
+    log: Log = Log()
+    limits: Limits = Limits()
+    data_dir: Annotated[Location, Meta(description="Runtime files.")] = "var"
+    rooms_dir: Annotated[Location, Meta(description="Rooms as YAML.")] = "config/rooms"
+    language: Annotated[Literal["fr", "en"], Meta(description="Language of the pages when none is asked.")] = "fr"
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir)
+
+    @property
+    def rooms_path(self) -> Path:
+        return Path(self.rooms_dir)
+
+    @property
+    def control_socket(self) -> Path:
+        """Path of the engine's control socket."""
+        return Path(self.media.control) if self.media.control else self.data_path / "media.sock"
+
+    @property
+    def public_url(self) -> str:
+        """Address to print and to put in links, without a slash at the end."""
+        if self.http.public_url:
+            return self.http.public_url
+        host = self.http.host
+        if host in ("", "::", "0.0.0.0"):  # noqa: S104 - compared, not bound
+            host = "localhost"
+        if ":" in host:
+            host = f"[{host}]"
+        return f"https://{host}:{self.http.port}"
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_network(text: str) -> bool:
+    """Whether ``text`` is an address or a network in CIDR form."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def is_mapping(text: str) -> bool:
+    """Whether ``text`` is ``BIND_IP=PUBLIC_IP`` of one address family."""
+    bind, equal, public = text.partition("=")
+    if not equal or not is_address(bind) or not is_address(public):
+        return False
+    return ipaddress.ip_address(bind).version == ipaddress.ip_address(public).version
+
+
+CHECKS: dict[str, Any] = {"address": is_address, "mapping": is_mapping, "network": is_network}
+"""Checks named by ``extra={"check": …}`` of a field."""
