@@ -252,35 +252,42 @@ class EngineClient:
         """One connection from hello to loss. Returns whether hello succeeded."""
         line = _Line(writer)
         events: asyncio.Queue[m.AnyEvent] = asyncio.Queue(EVENT_LIMIT)
-        reading = asyncio.create_task(self._read(reader, line, events), name="engine:read")
+        reading = self._tasks.spawn(self._read(reader, line, events), "read")
         try:
             hello = m.Hello(version=m.VERSION, peer=self._peer, subscribe=self._subscribe)
             welcome = await line.request(hello, HELLO_TIMEOUT)
+            assert isinstance(welcome, m.Welcome)  # noqa: S101 - ANSWER_TO says so
+            await self._serve(line, welcome, events, reading)
         except Fault as error:
             _log.error("engine_hello_failed", error=str(error))
-            await _end(reading, writer)
             return False
-        except BaseException:
-            await _end(reading, writer)
-            raise
-        assert isinstance(welcome, m.Welcome)  # noqa: S101 - ANSWER_TO says so
+        finally:
+            reading.cancel()
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+        return True
+
+    async def _serve(
+        self, line: _Line, welcome: m.Welcome, events: asyncio.Queue[m.AnyEvent], reading: asyncio.Task[None]
+    ) -> None:
+        """Be up until the reader ends."""
         same = welcome.engine == self._instance
         self._instance = welcome.engine
         self._line = line
         self._up.set()
         _log.info("engine_up", engine=welcome.engine, build=welcome.build, same_instance=same)
-        telling = asyncio.create_task(self._tell(welcome, same, events), name="engine:tell")
+        telling = self._tasks.spawn(self._tell(welcome, same, events), "tell")
         try:
             await asyncio.wait((reading, telling), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._line = None
             self._up.clear()
             line.fail()
-            await _end(reading, writer)
-            await _cancelled(telling)
+            telling.cancel()
+            await asyncio.wait((telling,))
             _log.info("engine_down", engine=welcome.engine)
             await self._guard(self._listener.engine_down())
-        return True
 
     async def _read(self, reader: asyncio.StreamReader, line: _Line, events: asyncio.Queue[m.AnyEvent]) -> None:
         last_seq: int | None = None
@@ -308,22 +315,11 @@ class EngineClient:
     async def _tell(self, welcome: m.Welcome, same: bool, events: asyncio.Queue[m.AnyEvent]) -> None:
         await self._guard(self._listener.engine_up(welcome, same))
         while True:
-            await self._guard(self._listener.engine_event(await events.get()))
+            event = await events.get()
+            await self._guard(self._listener.engine_event(event))
 
     async def _guard(self, call: Awaitable[None]) -> None:
         try:
             await call
         except Exception:
             _log.exception("engine_listener_failed")
-
-
-async def _end(reading: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
-    await _cancelled(reading)
-    writer.close()
-    with contextlib.suppress(ConnectionError):
-        await writer.wait_closed()
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait((task,))

@@ -42,14 +42,22 @@ async def firefox(binary: str) -> str:
 
     with tempfile.TemporaryDirectory() as profile:
         process = await asyncio.create_subprocess_exec(
-            binary, "--headless", "--profile", profile, "--remote-debugging-port", "0", "--no-remote",
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+            binary,
+            "--headless",
+            "--profile",
+            profile,
+            "--remote-debugging-port",
+            "0",
+            "--no-remote",
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
         )
         try:
             assert process.stderr is not None
             while not (found := re.search(rb"ws://\S+", await process.stderr.readline())):
                 pass
             async with aiohttp.ClientSession() as http, http.ws_connect(found[0].decode() + "/session") as socket:
+
                 async def call(number: int, method: str, **params: object) -> dict:
                     await socket.send_json({"id": number, "method": method, "params": params})
                     while True:

@@ -1,0 +1,1 @@
+"""Scriptable stand-ins for the parts a test does not run."""
