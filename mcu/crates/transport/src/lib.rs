@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod demux;
+pub mod ice;
 pub mod srtp;
+pub mod stun;
 
 #[cfg(test)]
 mod test_util;
