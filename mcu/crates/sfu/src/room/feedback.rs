@@ -1,0 +1,203 @@
+//! RTCP that a leg sends us: reports, NACK, PLI and FIR (RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3.1, RFC 4588).
+//!
+//! A NACK is answered from the publisher's ring: over the RTX stream if there is one, else by the very same packet again.
+//! Retransmissions have a budget per leg, and nothing is repeated within a round trip.
+
+use super::forward::{compose, rewrite_picture, write_header, Sink};
+use super::{Leg, LegId, Room, Source};
+use crate::clock::{self, Micros};
+use crate::slot::{Origin, SourceId, Stamp};
+use rtp::rtcp::{packets, Packet};
+use rtp::rtcp::{ReportBlock, SenderInfo};
+
+/// Bytes per second that one leg may receive as retransmissions, and the burst it may save up.
+const BUDGET: u64 = 500_000;
+const BURST: u64 = 125_000;
+
+/// Assumed round trip before one was measured.
+pub(super) const DEFAULT_RTT: Micros = 100_000;
+
+const RECENT: usize = 128;
+
+/// Retransmission budget of one leg and what it got lately.
+pub(super) struct Repair {
+    tokens: u64,
+    filled_at: Micros,
+    recent: [(u32, u64, Micros); RECENT],
+}
+
+impl Default for Repair {
+    fn default() -> Self {
+        Repair { tokens: BURST, filled_at: 0, recent: [(0, 0, 0); RECENT] }
+    }
+}
+
+impl Repair {
+    fn afford(&mut self, bytes: u64, now: Micros) -> bool {
+        let gain = now.saturating_sub(self.filled_at).min(1_000_000) * BUDGET / 1_000_000;
+        if gain > 0 {
+            self.tokens = (self.tokens + gain).min(BURST);
+            self.filled_at = now;
+        }
+        let ok = self.tokens >= bytes;
+        if ok {
+            self.tokens -= bytes;
+        }
+        ok
+    }
+
+    fn fresh(&mut self, ssrc: u32, index: u64, now: Micros, rtt: Micros) -> bool {
+        let slot = (index as usize).wrapping_add(ssrc as usize) % RECENT;
+        let (held, at_index, at) = self.recent[slot];
+        if held == ssrc && at_index == index && now.saturating_sub(at) < rtt {
+            return false;
+        }
+        self.recent[slot] = (ssrc, index, now);
+        true
+    }
+}
+
+impl Room {
+    /// Reads a decrypted compound packet of a leg. `ntp` is the NTP time at `now`.
+    pub fn rtcp(&mut self, leg: LegId, compound: &[u8], now: Micros, ntp: u64, sink: &mut impl Sink) {
+        if self.legs.get(leg).is_none_or(Option::is_none) {
+            return;
+        }
+        for packet in packets(compound) {
+            match packet {
+                Packet::SenderReport { info, blocks } => {
+                    self.sender_report(leg, &info, now);
+                    blocks.for_each(|block| self.report_block(leg, &block, ntp));
+                }
+                Packet::ReceiverReport { blocks, .. } => {
+                    blocks.for_each(|block| self.report_block(leg, &block, ntp));
+                }
+                Packet::Nack(nack) => {
+                    self.stats.nack_in += 1;
+                    nack.seqs().for_each(|seq| self.nacked(leg, nack.media, seq, now, sink));
+                    if let Some(leg) = self.legs[leg].as_mut() {
+                        leg.figures.nack_in += 1;
+                    }
+                }
+                Packet::Pli { media, .. } => self.keyframe_request(leg, media),
+                Packet::Fir { entries, .. } => entries.for_each(|entry| self.keyframe_request(leg, entry.ssrc)),
+                _ => {}
+            }
+        }
+    }
+
+    fn sender_report(&mut self, leg: LegId, info: &SenderInfo, now: Micros) {
+        let Some(state) = self.legs[leg].as_mut() else { return };
+        let bound = state.bindings.iter().find(|binding| binding.ssrc == info.ssrc && !binding.rtx);
+        let Some(source) = bound.and_then(|binding| self.sources[usize::from(binding.source)].as_mut()) else { return };
+        source.last_sr = Some((info.ntp_middle(), now));
+        source.clock.report(info.ntp, info.rtp_timestamp);
+        if info.ntp != 0 {
+            state.clock.report(info.ntp, now);
+        }
+    }
+
+    fn report_block(&mut self, leg: LegId, block: &ReportBlock, ntp: u64) {
+        let Some(state) = self.legs[leg].as_mut() else { return };
+        let Some(slot) = state.slots.iter_mut().find(|slot| slot.slot.ssrc() == block.ssrc) else { return };
+        slot.lost = block.total_lost.max(0) as u64;
+        if let Some(rtt) = clock::round_trip(ntp, block.last_sr, block.delay_since_last_sr) {
+            state.rtt = Some(state.rtt.map_or(rtt, |old| (old * 7 + rtt) / 8));
+        }
+    }
+
+    fn keyframe_request(&mut self, leg: LegId, ssrc: u32) {
+        self.stats.pli_in += 1;
+        let Some(state) = self.legs[leg].as_mut() else { return };
+        state.figures.pli_in += 1;
+        let slot = state.slots.iter().find(|slot| slot.slot.ssrc() == ssrc);
+        let source = slot.and_then(|slot| slot.slot.source());
+        if let Some(source) = source.and_then(|source| self.sources[usize::from(source)].as_mut()) {
+            if source.video {
+                source.keyframes.want();
+            }
+        }
+    }
+
+    fn nacked(&mut self, leg_id: LegId, ssrc: u32, seq: u16, now: Micros, sink: &mut impl Sink) {
+        let Some(leg) = self.legs[leg_id].as_mut() else { return };
+        let Some(at) = leg.slots.iter().position(|slot| slot.slot.ssrc() == ssrc) else { return };
+        let Some(origin) = leg.slots[at].slot.resolve(seq) else {
+            self.stats.rtx_unknown += 1;
+            return;
+        };
+        let source = self.sources[usize::from(origin.source)].as_ref();
+        let Some((meta, payload)) = source.and_then(|source| source.ring.get(origin.seq)) else {
+            self.stats.rtx_unknown += 1;
+            return;
+        };
+        let rtt = leg.rtt.unwrap_or(DEFAULT_RTT).max(10_000);
+        if !leg.repair.fresh(ssrc, origin.index, now, rtt) {
+            self.stats.rtx_refused_repeat += 1;
+            return;
+        }
+        if !leg.repair.afford(payload.len() as u64 + 40, now) {
+            self.stats.rtx_refused_budget += 1;
+            return;
+        }
+        let Some(stamp) = leg.slots[at].slot.restamp(&origin, meta) else { return };
+        resend(leg, leg_id, at, &origin, (meta, payload), &stamp, sink);
+        leg.figures.rtx_out += 1;
+        self.stats.rtx_out += 1;
+    }
+}
+
+fn resend(
+    leg: &mut Leg,
+    id: LegId,
+    at: usize,
+    origin: &Origin,
+    (meta, payload): (&crate::ring::Meta, &[u8]),
+    stamp: &Stamp,
+    sink: &mut impl Sink,
+) {
+    let extensions = leg.spec.extensions;
+    let slot = &mut leg.slots[at].slot;
+    let out = sink.place(id);
+    match slot.take_rtx(origin, meta) {
+        Some((ssrc, pt, index)) => {
+            let header = write_header(out, extensions, ssrc, meta, &Stamp { index, pt, ..*stamp });
+            out[header..header + 2].copy_from_slice(&(stamp.index as u16).to_be_bytes());
+            let len = header + 2 + payload.len();
+            out[header + 2..len].copy_from_slice(payload);
+            rewrite_picture(&mut out[header + 2..len], stamp);
+            sink.rtp(id, header, len, ssrc, index);
+        }
+        None => {
+            let ssrc = slot.ssrc();
+            let (header, len) = compose(out, extensions, ssrc, meta, stamp, payload);
+            sink.rtp(id, header, len, ssrc, stamp.index);
+        }
+    }
+}
+
+impl Leg {
+    /// The numbering of `source` begins anew.
+    pub(super) fn restart_slot(&mut self, source: SourceId) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.slot.source() == Some(source)) {
+            slot.slot.restart();
+        }
+    }
+}
+
+impl Source {
+    /// Our report on this stream (RFC 3550 §6.4.1).
+    pub(super) fn report(&mut self, now: Micros) -> Option<ReportBlock> {
+        let figures = self.reception.report()?;
+        let (last_sr, since) = self.last_sr.map_or((0, 0), |(sr, at)| (sr, clock::to_compact_delta(now - at)));
+        Some(ReportBlock {
+            ssrc: self.ssrc?,
+            fraction_lost: figures.fraction_lost,
+            total_lost: figures.cumulative_lost,
+            highest_seq: figures.highest,
+            jitter: figures.jitter,
+            last_sr,
+            delay_since_last_sr: since,
+        })
+    }
+}
