@@ -1,1 +1,3 @@
-"""Participants made by the program itself (aiortc): the demonstration's six people, and the probe that measures a room."""
+"""Participants made by the program itself (aiortc): the demonstration's six people, and the probe that measures a
+room.
+"""

@@ -1,4 +1,5 @@
-"""``massalia demo``: six people with French names, moving pictures and speech, so that a newcomer finds a living conference.
+"""``massalia demo``: six people with French names, moving pictures and speech, so that a newcomer finds a living
+conference.
 
 They take turns in one conversation, reconnect for ever, and draw and encode nothing while nobody watches.
 """

@@ -1,7 +1,8 @@
-"""A 5 × 7 bitmap alphabet, so that the pictures of synthetic participants can carry names and clocks without a font library.
+"""A 5 × 7 bitmap alphabet, so that the pictures of synthetic participants can carry names and clocks without a font
+library.
 
-Each glyph is seven rows of five bits, most significant bit left. Accents are dropped (``É`` is drawn as ``E``) and what has
-no glyph is drawn as a space: this is lettering for test pictures, not typography.
+Each glyph is seven rows of five bits, most significant bit left. Accents are dropped (``É`` is drawn as ``E``) and
+what has no glyph is drawn as a space: this is lettering for test pictures, not typography.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _BLANK: Mask = np.zeros((HEIGHT, WIDTH), bool)
 
 
 def render(text: str, scale: int) -> Mask:
-    """The text as a mask: True where there is ink; one blank column between characters, each dot ``scale`` pixels wide."""
+    """The text as a mask: True where there is ink; one blank column between characters, each dot ``scale`` pixels
+    wide.
+    """
     plain = unicodedata.normalize("NFD", text.upper())
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     columns = [np.pad(_GLYPHS.get(c, _BLANK), ((0, 0), (0, 1))) for c in plain] or [_BLANK]

@@ -1,4 +1,6 @@
-"""When to send the next frame, and how many a second: slower when the machine cannot keep up, faster again when it can."""
+"""When to send the next frame, and how many a second: slower when the machine cannot keep up, faster again when it
+can.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A synthetic participant: the browser client's side of docs/protocol.md, with aiortc for the media.
 
-Joins a room, offers tracks and slots, follows what the server says (``send``, ``media.restart``), takes its seat again after a
-lost WebSocket and joins anew when the seat is gone. Leaves out what only a person needs: choosing devices, sharing a screen.
+Joins a room, offers tracks and slots, follows what the server says (``send``, ``media.restart``), takes its seat
+again after a lost WebSocket and joins anew when the seat is gone. Leaves out what only a person needs: choosing
+devices, sharing a screen.
 """
 
 from __future__ import annotations
@@ -175,7 +176,9 @@ class Participant:
             await self._send(m.Publish(track=name, on=True))
 
     async def _restarts(self) -> None:
-        """Make a peer connection whenever one is asked for: at the start, by the server, or because the last one failed."""
+        """Make a peer connection whenever one is asked for: at the start, by the server, or because the last one
+        failed.
+        """
         while True:
             await self._restart.wait()
             await self.joined.wait()

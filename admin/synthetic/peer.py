@@ -1,4 +1,6 @@
-"""One peer connection of a synthetic participant: its tracks, its receive slots, its offer (docs/protocol.md §5), by aiortc."""
+"""One peer connection of a synthetic participant: its tracks, its receive slots, its offer (docs/protocol.md §5), by
+aiortc.
+"""
 
 from __future__ import annotations
 
@@ -122,8 +124,8 @@ def _prefer(transceiver: Any, codec: str) -> None:
 def _reach_loopback(transceiver: Any) -> None:
     """Let this connection's ICE agent gather the loopback address too.
 
-    aioice leaves it out, as RFC 8445 §5.1.1.1 wants, but a server on the same machine may be reachable there only. The agent of
-    this connection alone is changed, not the library.
+    aioice leaves it out, as RFC 8445 §5.1.1.1 wants, but a server on the same machine may be reachable there only.
+    The agent of this connection alone is changed, not the library.
     """
     agent = transceiver.receiver.transport.transport.iceGatherer._connection
     gather = agent.get_component_candidates

@@ -1,7 +1,9 @@
-"""The moving picture of a synthetic participant: a coloured background, a bust, a moving shape, the name, a clock and a counter.
+"""The moving picture of a synthetic participant: a coloured background, a bust, a moving shape, the name, a clock and
+a counter.
 
-Drawn straight into the planes of a YUV 4:2:0 frame with numpy: what stands still is drawn once and copied, so that a frame of
-640 × 360 costs some 100 µs beside its encoding. Everything is a function of the frame's number and of the time given.
+Drawn straight into the planes of a YUV 4:2:0 frame with numpy: what stands still is drawn once and copied, so that a
+frame of 640 × 360 costs some 100 µs beside its encoding. Everything is a function of the frame's number and of the
+time given.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """``massalia probe``: joins a room as a browser would, sends and receives media for a while, measures, and reports.
 
-Measured: how long joining and the media connection took, the round trip by WebSocket and by RTCP, and for what is received
-packets, loss, jitter, frames a second and the loudest sound. Exit code 0 if the room works, 1 if it does not, 2 if refused.
+Measured: how long joining and the media connection took, the round trip by WebSocket and by RTCP, and for what is
+received packets, loss, jitter, frames a second and the loudest sound. Exit code 0 if the room works, 1 if it does
+not, 2 if refused.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ NAME = "Sonde"
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What a probe found. Times in milliseconds, levels in dBov (0 loud, -127 silent), ``None`` where nothing could be measured."""
+    """What a probe found. Times in milliseconds, levels in dBov (0 loud, -127 silent), ``None`` where nothing could
+    be measured.
+    """
 
     ok: bool = False
     problem: str | None = None

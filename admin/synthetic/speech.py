@@ -1,7 +1,9 @@
-"""The speech of synthetic participants: French sentences by espeak-ng, each person with a voice of his own, who speak in turn.
+"""The speech of synthetic participants: French sentences by espeak-ng, each person with a voice of his own, who speak
+in turn.
 
-espeak-ng comes as a shared library from the package ``espeakng-loader``, else as the system's program; with neither, each person
-gets a short melody of tones of his own. Everything is spoken once at the start and then played round and round.
+espeak-ng comes as a shared library from the package ``espeakng-loader``, else as the system's program; with neither,
+each person gets a short melody of tones of his own. Everything is spoken once at the start and then played round and
+round.
 """
 
 from __future__ import annotations
@@ -111,7 +113,7 @@ def _program(program: str, voice: Voice, text: str) -> Pcm:
         "--",
         text,
     ]
-    out = subprocess.run(command, capture_output=True, check=False, timeout=20)
+    out = subprocess.run(command, capture_output=True, check=False, timeout=20)  # noqa: S603 - our own words
     try:
         with wave.open(BytesIO(out.stdout)) as sound:
             # The header of a WAV written to a pipe claims more frames than follow.
@@ -121,7 +123,9 @@ def _program(program: str, voice: Voice, text: str) -> Pcm:
 
 
 class _Library:
-    """The few calls of espeak-ng's C interface (speak_lib.h) that are needed here. One per process; not for several threads."""
+    """The few calls of espeak-ng's C interface (speak_lib.h) that are needed here. One per process; not for several
+    threads.
+    """
 
     RETRIEVAL, UTF8, RATE_PARAMETER, PITCH_PARAMETER = 2, 1, 1, 3
 

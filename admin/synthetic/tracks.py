@@ -46,7 +46,9 @@ class Camera(MediaStreamTrack):
 
 
 class Microphone(MediaStreamTrack):
-    """One speaker's part of a conversation. Participants in several processes agree on whose turn it is by the wall clock."""
+    """One speaker's part of a conversation. Participants in several processes agree on whose turn it is by the wall
+    clock.
+    """
 
     kind = "audio"
 
