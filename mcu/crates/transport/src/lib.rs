@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod demux;
+pub mod dtls;
 pub mod ice;
 pub mod srtp;
 pub mod stun;
