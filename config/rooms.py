@@ -28,15 +28,25 @@ Slug = Annotated[
     Meta(
         pattern=r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$",
         description="Name in the address (/r/<slug>): small letters, digits and hyphens.",
+        extra={"expected": "slug"},
     ),
 ]
 Number = Annotated[
-    str, Meta(pattern=r"^[1-9][0-9]{2,8}$", description="Number dialled to reach the room: 3 to 9 digits, in quotes.")
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{2,8}$",
+        description="Number dialled to reach the room: 3 to 9 digits, in quotes.",
+        extra={"expected": "number"},
+    ),
 ]
-Alias = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$")]
+Alias = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$", extra={"expected": "slug"})]
 Pin = Annotated[
     str,
-    Meta(pattern=r"^[0-9]{6,12}$", description="6 to 12 digits, in quotes; 8 or 9 are recommended."),
+    Meta(
+        pattern=r"^[0-9]{6,12}$",
+        description="6 to 12 digits, in quotes; 8 or 9 are recommended.",
+        extra={"expected": "pin", "secret": True},
+    ),
 ]
 Rate = Annotated[
     int,

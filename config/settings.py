@@ -1,15 +1,14 @@
-"""The installation's settings: ``massalia.yaml`` (optional), then the environment, which wins.
+"""The model of the installation's settings; ``config.environment`` loads it from ``massalia.yaml`` and the environment.
 
 A variable is the dotted path in capitals: ``MASSALIA_HTTP_PORT``, ``MASSALIA_MEDIA_LISTEN`` (lists are comma-separated),
-``MASSALIA_DATABASE_DSN``. Mistakes are reported like those of a room: file, line, column; for the environment, the
-variable's name. Relative paths are relative to the directory of the settings file (or the working directory without one).
+``MASSALIA_DATABASE_DSN``. The environment wins over the file. Mistakes are reported like those of a room: file, line,
+column; for the environment, the variable's name.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,9 +25,9 @@ Size = Annotated[
         extra_json_schema={"type": "string", "pattern": SIZE_PATTERN, "minimum": None, "maximum": None},
     ),
 ]
-Address = Annotated[str, Meta(extra={"check": "address"}, max_length=64)]
-Mapping = Annotated[str, Meta(extra={"check": "mapping"}, max_length=128)]
-Network = Annotated[str, Meta(extra={"check": "network"}, max_length=64)]
+Address = Annotated[str, Meta(extra={"expected": "address"}, max_length=64)]
+Mapping = Annotated[str, Meta(extra={"expected": "mapping_of_addresses"}, max_length=128)]
+Network = Annotated[str, Meta(extra={"expected": "network"}, max_length=64)]
 Location = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
@@ -43,7 +42,11 @@ class Http(Section):
     port: Annotated[Port, Meta(description="TCP port.")] = 8443
     public_url: Annotated[
         str | None,
-        Meta(pattern=r"^https://[^\s/]+$", description="Address people type, when it differs (behind a proxy)."),
+        Meta(
+            pattern=r"^https://[^\s/]+$",
+            description="Address people type, when it differs (behind a proxy).",
+            extra={"expected": "url"},
+        ),
     ] = None
     trusted_proxies: Annotated[
         tuple[Network, ...], Meta(max_length=32, description="Proxies whose X-Forwarded-For is believed.")
@@ -74,7 +77,12 @@ class Database(Section):
 
     dsn: Annotated[
         str | None,
-        Meta(pattern=r"^postgres(ql)?://", max_length=1024, description="postgresql://user:password@host/db"),
+        Meta(
+            pattern=r"^postgres(ql)?://\S+$",
+            max_length=1024,
+            description="postgresql://user:password@host/db",
+            extra={"expected": "dsn", "secret": True},
+        ),
     ] = None
 
     @property
@@ -95,7 +103,7 @@ class Log(Section):
 class Limits(Section):
     """What one stranger may cost."""
 
-    message_size: Annotated[Size, Meta(description="Largest WebSocket message.")] = 64 * 1024
+    message_size: Annotated[Size, Meta(description="Largest WebSocket message.")] = 256 * 1024
     message_rate: Annotated[int, Meta(ge=1, le=10_000, description="Messages a second and connection, mean.")] = 50
     message_burst: Annotated[int, Meta(ge=1, le=10_000, description="Messages at once.")] = 200
     pin_tries: Annotated[int, Meta(ge=1, le=100, description="Wrong codes before the delay.")] = 5
@@ -140,33 +148,3 @@ class Settings(Section):
         if ":" in host:
             host = f"[{host}]"
         return f"https://{host}:{self.http.port}"
-
-
-def is_address(text: str) -> bool:
-    """Whether ``text`` is an IPv4 or IPv6 address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def is_network(text: str) -> bool:
-    """Whether ``text`` is an address or a network in CIDR form."""
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def is_mapping(text: str) -> bool:
-    """Whether ``text`` is ``BIND_IP=PUBLIC_IP`` of one address family."""
-    bind, equal, public = text.partition("=")
-    if not equal or not is_address(bind) or not is_address(public):
-        return False
-    return ipaddress.ip_address(bind).version == ipaddress.ip_address(public).version
-
-
-CHECKS: dict[str, Any] = {"address": is_address, "mapping": is_mapping, "network": is_network}
-"""Checks named by ``extra={"check": …}`` of a field."""
