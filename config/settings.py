@@ -28,6 +28,8 @@ Size = Annotated[
 Address = Annotated[str, Meta(extra={"expected": "address"}, max_length=64)]
 Mapping = Annotated[str, Meta(extra={"expected": "mapping_of_addresses"}, max_length=128)]
 Network = Annotated[str, Meta(extra={"expected": "network"}, max_length=64)]
+Url = Annotated[str, Meta(pattern=r"^https://[^\s/]+$", max_length=512, extra={"expected": "url"})]
+Dsn = Annotated[str, Meta(pattern=r"^postgres(ql)?://\S+$", max_length=1024, extra={"expected": "dsn", "secret": True})]
 Location = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
@@ -40,14 +42,7 @@ class Http(Section):
 
     host: Annotated[str, Meta(max_length=253, description="Address to listen on; empty or :: means all.")] = "::"
     port: Annotated[Port, Meta(description="TCP port.")] = 8443
-    public_url: Annotated[
-        str | None,
-        Meta(
-            pattern=r"^https://[^\s/]+$",
-            description="Address people type, when it differs (behind a proxy).",
-            extra={"expected": "url"},
-        ),
-    ] = None
+    public_url: Annotated[Url | None, Meta(description="Address people type, when it differs (proxy).")] = None
     trusted_proxies: Annotated[
         tuple[Network, ...], Meta(max_length=32, description="Proxies whose X-Forwarded-For is believed.")
     ] = ()
@@ -75,15 +70,7 @@ class Media(Section):
 class Database(Section):
     """PostgreSQL: ``dsn`` of an external server, or the embedded one."""
 
-    dsn: Annotated[
-        str | None,
-        Meta(
-            pattern=r"^postgres(ql)?://\S+$",
-            max_length=1024,
-            description="postgresql://user:password@host/db",
-            extra={"expected": "dsn", "secret": True},
-        ),
-    ] = None
+    dsn: Annotated[Dsn | None, Meta(description="postgresql://user:password@host/db")] = None
 
     @property
     def embedded(self) -> bool:
