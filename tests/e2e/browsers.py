@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Page, Playwright
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Playwright
 
 from tests.e2e import pattern
 from tests.e2e.product import PIN, until
@@ -69,18 +69,23 @@ class Person:
     async def join(self, url: str, room: str, name: str, pin: str = PIN, query: str = "") -> None:
         """Fill in the waiting page and enter."""
         await self.open(url, room, query)
-        await self.page.get_by_label(re.compile("nom", re.I)).fill(name)
-        await self.page.get_by_label(re.compile("code", re.I)).fill(pin)
-        await self.page.get_by_role("button", name=re.compile("entrer|rejoindre", re.I)).click()
-        await self.button("Quitter").wait_for(timeout=20_000)
+        await self.page.locator("input[name=name]").fill(name)
+        await self.page.locator("input[name=pin]").fill(pin)
+        await self.action("join").click()
+        await self.action("leave").wait_for(timeout=20_000)
 
-    def button(self, words: str) -> Any:
-        return self.page.get_by_role("button", name=re.compile(words, re.I)).first
+    def action(self, name: str) -> Locator:
+        """The visible control of one action of the client: join, leave, mic, camera, share…"""
+        return self.page.locator(f"[data-action={name}]:visible").first
+
+    def button(self, words: str) -> Locator:
+        """A button by its accessible name."""
+        return self.page.get_by_role("button", name=re.compile(words)).first
 
     async def leave(self) -> None:
         if not self.page.is_closed():
-            if await self.button("Quitter").is_visible():
-                await self.button("Quitter").click()
+            if await self.action("leave").is_visible():
+                await self.action("leave").click()
             await self.context.close()
 
     # --- what is received --------------------------------------------------------------------------------------------
@@ -119,6 +124,16 @@ class Person:
     async def stats(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = await self.page.evaluate("e2e.stats()")
         return rows
+
+    async def bytes_sent(self, kind: str) -> int:
+        """Bytes of media that this browser has sent in all."""
+        return sum(
+            s.get("bytesSent", 0) for s in await self.stats() if s["type"] == "outbound-rtp" and s["kind"] == kind
+        )
+
+    async def others_shown(self) -> int:
+        """Visible pictures of other people."""
+        return int(await self.page.evaluate("e2e.moving(0)"))
 
     async def errors(self) -> list[str]:
         found: list[str] = await self.page.evaluate("e2e.errors")

@@ -6,7 +6,7 @@
   const COLUMNS = 16, ROWS = 9, NUMBER = 8, SENDER = 3, BEEP = 2400;
   const TONES = { 1: 450, 2: 700, 3: 1000, 4: 1350 };
   const e2e = window.e2e = {
-    pcs: [], local: [], seen: {}, flashes: {}, beeps: [], tones: {}, errors: [], sender: 0, canvasCamera: false,
+    pcs: [], local: [], videos: [], seen: {}, flashes: {}, beeps: [], tones: {}, errors: [], sender: 0, canvasCamera: false,
   };
 
   const Native = window.RTCPeerConnection;
@@ -85,9 +85,14 @@
     return { number: value >> SENDER, sender: value & ((1 << SENDER) - 1), flash: bright(13, 5) > 140 };
   }
   function watch(video, mine) {
-    const flashing = {};
+    const flashing = {}, entry = { mine, video, changes: 0 };
+    let before = null;
+    e2e.videos.push(entry);
     const step = (now, facts) => {
       const got = read(video);
+      const pixels = small.getImageData(0, 0, COLUMNS * 4, ROWS * 4).data;
+      if (before && pixels.some((value, at) => Math.abs(value - before[at]) > 40)) entry.changes += 1;
+      before = pixels;
       if (got) {
         const who = (mine ? "local" : "") + got.sender;
         const list = (e2e.seen[who] ??= []);
@@ -137,6 +142,8 @@
       }
     }, 512);
   }
+  // How many shown pictures of others have moved at least `changes` times.
+  e2e.moving = (changes) => e2e.videos.filter((v) => !v.mine && v.changes >= changes && v.video.checkVisibility()).length;
   e2e.resetGaps = () => { for (const tone of Object.values(e2e.tones)) { tone.gap = 0; tone.last = Math.max(tone.last, performance.now()); } };
   e2e.listenToMyself = () => {  // the same measure at the sender, to know what the capture itself is out of step by
     e2e.localBeeps = [];

@@ -109,6 +109,11 @@ class Product:
         except (urllib.error.URLError, OSError):
             return False
 
+    @property
+    def authority(self) -> Path:
+        """Certificate of the local authority that ``massalia run`` made."""
+        return self.directory / "var" / "tls" / "massalia-authority.crt"
+
     def words(self) -> str:
         """The last lines of everything it has logged."""
         files = [self.log, *sorted((self.directory / "var").rglob("*.log"))]

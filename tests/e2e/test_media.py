@@ -53,7 +53,7 @@ async def test_lips_and_screen(product: Product, chromiums: Chromiums) -> None:
         played = offset(*await two.page.evaluate("[e2e.flashes['1'].slice(-6), e2e.beeps]"))
         assert abs(played - sent) <= 100, f"captured {sent:.0f} ms apart, played {played:.0f} ms apart"
 
-        await one.button("Partager").click()
+        await one.action("share").click()
         screen = pattern.SCREEN_SENDER + 1
         await two.sees(screen)
         frames = await two.frames(screen)

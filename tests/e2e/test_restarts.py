@@ -29,7 +29,7 @@ async def test_media_flows_on_while_control_dies(product: Product, chromiums: Ch
         # Adopted: commands work again, over the media that never stopped.
         await until(lambda: _silenced(one, two), 20, "mute works after the adoption")
         assert await two.page.evaluate("e2e.pcs.length") == connections, "the peer connection was kept"
-        await one.button("micro").click()
+        await one.action("mic").click()
         await two.hears(1)
         await one.leave()
         await until(lambda: _alone(two), 10, "leaving frees the tile")
@@ -71,22 +71,18 @@ async def _up_again(product: Product, old: int) -> bool:
 
 async def _silenced(one: Person, two: Person) -> bool:
     """``one`` turns his microphone off; does ``two`` hear nothing from then on? (If not, it is turned on again.)"""
-    await one.button("micro").click()
+    await one.action("mic").click()
     await asyncio.sleep(1.0)
     before = (await two.tone(one.sender))["count"]
     await asyncio.sleep(0.5)
     if (await two.tone(one.sender))["count"] == before:
         return True
-    await one.button("micro").click()
+    await one.action("mic").click()
     return False
 
 
 async def _alone(person: Person) -> bool:
-    return bool(
-        await person.page.evaluate(
-            "[...document.querySelectorAll('video')].filter((v) => v.checkVisibility()).length <= 1"
-        )
-    )
+    return await person.others_shown() == 0
 
 
 async def _new_picture(person: Person, sender: int) -> None:
