@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dimpl::{Error, UnexpectedMessageError};
+
 use super::hello::{self, HelloAssembler};
 use super::offer::{self, Choice};
 use super::{Certificate, Fingerprint};
@@ -166,8 +168,10 @@ impl Dtls {
     fn pass(&mut self, datagram: &[u8], now: Instant) {
         let Some(inner) = self.inner.as_mut() else { return };
         // dimpl learns the time by its timeout alone.
-        if let Err(error) = inner.handle_timeout(now).and_then(|()| inner.handle_packet(datagram)) {
-            self.end(CloseReason::Failed(error.to_string()));
+        match inner.handle_timeout(now).and_then(|()| inner.handle_packet(datagram)) {
+            // A client that awaits its first answer got something else, damaged or forged; it still awaits it.
+            Ok(()) | Err(Error::UnexpectedMessage(UnexpectedMessageError::UnrecognizedAutoServerResponse)) => {}
+            Err(error) => self.end(CloseReason::Failed(error.to_string())),
         }
     }
 
