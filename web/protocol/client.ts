@@ -22,7 +22,7 @@ export class Client extends Emitter<ClientEvents> {
   private shown: Map<number, Wanted> = new Map();
   private cancelRetry: () => void = () => {};
 
-  constructor(readonly session: Session, readonly media: Media, clock: Clock) {
+  constructor(readonly session: Session, readonly media: Media, private readonly clock: Clock) {
     super();
     session.on("joined", ({ need_offer }) => {
       media.forgetOffers();
@@ -34,18 +34,16 @@ export class Client extends Emitter<ClientEvents> {
     session.on("answer", ({ sdp }) => void this.answered(sdp));
     session.on("failure", ({ failure }) => {
       if (failure.code === "bad_offer") media.forgetOffers();
+      // The engine is not there yet: offer again soon.
+      const waiting = media.state === "connecting" && session.state === "joined";
+      if (waiting && (failure.code === "unavailable" || failure.code === "internal")) this.retry(failure.retry_after ?? 1_000);
     });
+    session.on("roster", () => void media.setAudience(session.roster.size > 1));
     session.on("state", ({ state }) => {
       if (state === "left" || state === "idle") this.end();
     });
     media.on("offer", (offer) => session.send(offer));
-    media.on("broken", ({ delay }) => {
-      this.cancelRetry();
-      this.cancelRetry = clock.after(delay, () => {
-        // With the line down the server will ask for an offer itself when the seat is taken again.
-        if (session.state === "joined") this.renew();
-      });
-    });
+    media.on("broken", ({ delay }) => this.retry(delay));
   }
 
   /** One's own track is on or off; told again after each new connection. */
@@ -71,6 +69,14 @@ export class Client extends Emitter<ClientEvents> {
     this.shown = next;
     this.session.send({ type: "view", slots: changed });
     this.emit("view", this.shown);
+  }
+
+  private retry(delay: number): void {
+    this.cancelRetry();
+    this.cancelRetry = this.clock.after(delay, () => {
+      // With the line down the server will ask for an offer itself when the seat is taken again.
+      if (this.session.state === "joined") this.renew();
+    });
   }
 
   private renew(): void {

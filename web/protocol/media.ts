@@ -73,6 +73,7 @@ export class Media extends Emitter<MediaEvents> {
   private current: MediaState = "none";
   private attempts = 0;
   private unanswered = 0;
+  private audience = true;
   private cancelWatch: () => void = () => {};
 
   constructor(private readonly options: MediaOptions) {
@@ -107,8 +108,8 @@ export class Media extends Emitter<MediaEvents> {
     const sending = this.addOwn(peer);
     const receiving = this.addSlots(peer, plan);
     this.watch(peer);
-    await peer.setLocalDescription(await peer.createOffer());
-    if (peer !== this.peer) return;
+    await this.unlessReplaced(peer.createOffer().then((offer) => peer.setLocalDescription(offer)));
+    if (peer !== this.peer || !peer.localDescription) return;
     this.slots = receiving.map(({ transceiver, ...slot }) => ({
       ...slot, mid: transceiver.mid ?? "", track: transceiver.receiver.track, receiver: transceiver.receiver,
     }));
@@ -116,7 +117,7 @@ export class Media extends Emitter<MediaEvents> {
     this.unanswered += 1;
     this.emit("offer", {
       type: "offer",
-      sdp: trimOffer(peer.localDescription?.sdp ?? ""),
+      sdp: trimOffer(peer.localDescription.sdp),
       tracks: sending.map(({ track, transceiver }) => ({ mid: transceiver.mid ?? "", track })),
       slots: this.slots.map(({ mid, slot, kind, role }) => ({ mid, slot, kind, role })),
     });
@@ -141,7 +142,7 @@ export class Media extends Emitter<MediaEvents> {
   async setTrack(name: TrackName, track: MediaStreamTrack | null): Promise<void> {
     if (track) this.own.set(name, track);
     else this.own.delete(name);
-    await this.senders.get(name)?.replaceTrack(track);
+    await this.unlessReplaced(this.senders.get(name)?.replaceTrack(track));
     await this.applyWish(name);
   }
 
@@ -149,6 +150,13 @@ export class Media extends Emitter<MediaEvents> {
   async wish(name: TrackName, active: boolean, height: number): Promise<void> {
     this.wishes.set(name, { active, height });
     await this.applyWish(name);
+  }
+
+  /** Whether anybody else is in the room: alone, no picture is sent even before the server says so. */
+  async setAudience(present: boolean): Promise<void> {
+    if (present === this.audience) return;
+    this.audience = present;
+    await Promise.all([this.applyWish("camera"), this.applyWish("screen")]);
   }
 
   async stats(): Promise<RTCStatsReport | null> {
@@ -227,20 +235,25 @@ export class Media extends Emitter<MediaEvents> {
     const sender = this.senders.get(name);
     if (!sender || (name !== "camera" && name !== "screen")) return;
     const wish = this.wishes.get(name) ?? { active: true, height: 0 };
+    const active = wish.active && this.audience;
     const parameters = sender.getParameters();
     const encoding = parameters.encodings?.[0];
     if (!encoding) return;
-    encoding.active = wish.active;
+    encoding.active = active;
     if (name === "camera") {
       const full = this.own.get(name)?.getSettings().height ?? 0;
       const height = wish.height > 0 ? wish.height : 360;
       encoding.scaleResolutionDownBy = full > 0 ? Math.max(1, full / height) : 1;
       encoding.maxBitrate = cameraBitrate(full > 0 ? Math.min(full, height) : height);
     }
+    await this.unlessReplaced(sender.setParameters(parameters));
+  }
+
+  /** Waits; InvalidStateError means that the connection closed or a later change overtook this one, whose own call says the same. */
+  private async unlessReplaced(change: Promise<void> | undefined): Promise<void> {
     try {
-      await sender.setParameters(parameters);
+      await change;
     } catch (error) {
-      // Another change overtook this one (InvalidStateError): its own call applies the same wish.
       if ((error as DOMException).name !== "InvalidStateError") throw error;
     }
   }

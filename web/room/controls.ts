@@ -43,7 +43,7 @@ export class Controls {
     this.camera = control("camera", "cam", t("camera.word"), () => actions.camera());
     this.share = control("share", "share", t("share.word"), () => actions.share());
     this.more = control("settings", "sliders", t("settings.word"), () => actions.more());
-    this.people = control("participants", "people", t("people.word"), () => actions.people());
+    this.people = control("people", "people", t("people.word"), () => actions.people());
     this.people.element.append(this.count);
     const leave = control("leave", "leave", t("leave.word"), () => actions.leave(), "ctl-leave");
     set(leave.element, "aria-label", t("leave.name"));

@@ -70,7 +70,7 @@ export class Picture {
 export class Pool {
   private readonly pictures = new Map<number, Picture>();
   private readonly voices = new Map<number, HTMLAudioElement>();
-  private readonly attic = h("div", { class: "attic", "aria-hidden": "true" });
+  private readonly attic = h("div", { hidden: true });
   private speaker = "";
   /** Called when the browser does not let sound start by itself. */
   onblocked: () => void = () => {};
