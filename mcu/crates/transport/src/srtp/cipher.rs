@@ -196,3 +196,66 @@ fn rtcp_aad(header: &[u8], trailer: [u8; 4]) -> [u8; 12] {
     aad[8..].copy_from_slice(&trailer);
     aad
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_util::hex;
+
+    const SALT: &[u8; 12] = b"Quid pro quo";
+
+    fn gcm(key: &str) -> Cipher {
+        let key = hex(key);
+        let algorithm = if key.len() == 32 { &AES_256_GCM } else { &AES_128_GCM };
+        Cipher::Gcm { key: LessSafeKey::new(UnboundKey::new(algorithm, &key).unwrap()), salt: *SALT }
+    }
+
+    const KEY_128: &str = "000102030405060708090a0b0c0d0e0f";
+    const KEY_256: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    /// RFC 7714 §16.1.1 and §16.2.1.
+    #[test]
+    fn rfc7714_srtp_vectors() {
+        let plain = hex("8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070 61727465 73207472 6573");
+        let sealed_128 = hex("8040f17b 8041f8d3 5501a0b2 f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f 42a5f47a 51c7d19b 36de3adf 8833 899d7f27 beb16a91 52cf765e e4390cce");
+        let sealed_256 = hex("8040f17b 8041f8d3 5501a0b2 32b1de78 a822fe12 ef9f78fa 332e33aa b1801238 9a58e2f3 b50b2a02 76ffae0f 1ba63799 b87b7aa3 db36dfff d6b0f9bb 7878d7a7 6c13");
+        for (key, expected) in [(KEY_128, sealed_128), (KEY_256, sealed_256)] {
+            let cipher = gcm(key);
+            let mut buf = plain.clone();
+            buf.resize(plain.len() + GCM_TAG, 0);
+            cipher.seal_rtp(&mut buf, 12, plain.len(), 0x5501_a0b2, 0xf17b).unwrap();
+            assert_eq!(buf, expected);
+            let mut out = vec![0; plain.len()];
+            cipher.open_rtp(&buf, 12, 0x5501_a0b2, 0xf17b, &mut out).unwrap();
+            assert_eq!(out, plain);
+        }
+    }
+
+    /// RFC 7714 §17.1.
+    #[test]
+    fn rfc7714_srtcp_vector() {
+        let plain = hex("81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef deadbeef deadbeef deadbeef");
+        let expected = hex("81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 730d6fda 4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4");
+        let cipher = gcm(KEY_128);
+        let mut buf = plain.clone();
+        buf.resize(plain.len() + GCM_TAG + 4, 0);
+        cipher.seal_rtcp(&mut buf, plain.len(), 0x4d61_7273, 0x8000_05d4_u32.to_be_bytes()).unwrap();
+        assert_eq!(buf, expected);
+        let (sealed, tag, trailer) = cipher.split_rtcp(&buf);
+        let mut out = vec![0; plain.len()];
+        cipher.open_rtcp(sealed, tag, trailer, 0x4d61_7273, &mut out).unwrap();
+        assert_eq!(out, plain);
+    }
+
+    /// RFC 3711 appendix B.2: the key stream is what zeros become.
+    #[test]
+    fn rfc3711_appendix_b2() {
+        let key = UnboundCipherKey::new(&AES_128, &hex("2B7E151628AED2A6ABF7158809CF4F3C")).unwrap();
+        let mut salt = [0; 14];
+        salt.copy_from_slice(&hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD"));
+        let mut stream = [0; 48];
+        cm_apply(&EncryptingKey::ctr(key).unwrap(), &salt, 0, 0, &mut stream).unwrap();
+        let expected = "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
+        assert_eq!(stream[..], hex(expected)[..]);
+    }
+}
