@@ -4,8 +4,8 @@ rtpmap, fmtp (RFC 8866 §6.6, §6.15) · rtcp-fb (RFC 4585 §4.2) · extmap (RFC
 fingerprint (RFC 8122 §5) · msid (RFC 8830 §2) · group (RFC 5888 §5) · candidate (RFC 8839 §5.1) · rid (RFC 8851 §10) ·
 simulcast (RFC 8853 §5.1).
 
-``parse`` raises ValueError with a reason; `grammar.Section.view` adds the line. mid, ice-ufrag, ice-pwd, ice-options and
-setup are plain words: `grammar.Section.text` reads them.
+``parse`` raises ValueError with a reason; `grammar.Section.view` adds the line. mid, ice-ufrag, ice-pwd, ice-options
+and setup are plain words: `grammar.Section.text` reads them.
 """
 
 from __future__ import annotations
@@ -255,7 +255,9 @@ class Rid:
         if not re.fullmatch(r"[0-9A-Za-z_-]{1,255}", words[0]):
             raise ValueError("id is not alphanumeric")
         pairs = [part.partition("=") for part in words[2].split(";")] if len(words) == 3 else []
-        return cls(words[0], words[1], tuple((key.strip(), content.strip()) for key, _, content in pairs if key.strip()))
+        return cls(
+            words[0], words[1], tuple((key.strip(), content.strip()) for key, _, content in pairs if key.strip())
+        )
 
     def __str__(self) -> str:
         text = ";".join(f"{key}={value}" if value else key for key, value in self.restrictions)

@@ -1,11 +1,11 @@
 """Lines and sections of a session description (RFC 8866), kept losslessly.
 
-A description is its session-level lines and its media sections, each a tuple of lines in the order received; typed views
-read attributes out of them without changing them, so that what we do not understand survives a round trip.
+A description is its session-level lines and its media sections, each a tuple of lines in the order received; typed
+views read attributes out of them without changing them, so that what we do not understand survives a round trip.
 
-Tolerated, because real devices do it: LF or CR alone as line end, a missing last line end, empty lines, lines out of the
-order of RFC 8866 §5, unknown line types, bytes that are not ASCII. Not tolerated: a first line other than ``v=0``, a line
-without ``type=``, an m= line that cannot be read, and anything over the limits.
+Tolerated, because real devices do it: LF or CR alone as line end, a missing last line end, empty lines, lines out of
+the order of RFC 8866 §5, unknown line types, bytes that are not ASCII. Not tolerated: a first line other than ``v=0``,
+a line without ``type=``, an m= line that cannot be read, and anything over the limits.
 
 Left out: the meaning of o=, t=, b=, k= (kept as text; nobody here needs them yet).
 """
@@ -127,7 +127,9 @@ class Session(Section):
         return "".join(f"{line}\r\n" for line in lines)
 
 
-def media(kind: str, port: int, proto: str, formats: Iterable[str], lines: Iterable[Line], port_count: int = 1) -> Media:
+def media(
+    kind: str, port: int, proto: str, formats: Iterable[str], lines: Iterable[Line], port_count: int = 1
+) -> Media:
     """Make a media description; ``lines`` come after the m= line."""
     formats = tuple(formats)
     ports = f"{port}/{port_count}" if port_count != 1 else str(port)

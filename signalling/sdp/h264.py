@@ -2,7 +2,8 @@
 
 The level never hinders a match: with level-asymmetry-allowed on both sides each side states what it can receive, else
 the lower level holds for both. Baseline (42001f) and constrained baseline (42e01f) are taken as one: the tools that
-baseline adds (FMO, ASO, redundant slices) are sent by no browser, and Safari and Chromium name either for the same stream.
+baseline adds (FMO, ASO, redundant slices) are sent by no browser, and Safari and Chromium name either for the same
+stream.
 
 Packetization modes are different formats (§8.2.2): mode 1 must not be sent to a mode 0 receiver, so they never match.
 """
@@ -36,7 +37,8 @@ _PATTERNS: tuple[tuple[int, str, str], ...] = (
     (0xF4, "00010000", "high-4:4:4-intra"),
     (0x2C, "00010000", "cavlc-4:4:4-intra"),
 )
-"""profile_idc, profile_iop bits (x: either), sub-profile: RFC 6184 table 5, and constrained high from H.264 (A.2.4.2)."""
+"""profile_idc, profile_iop bits (x: either), sub-profile: RFC 6184 table 5, and constrained high from H.264
+(A.2.4.2)."""
 
 LEVEL_1B = 10.5
 """Level 1b, between 1 (10) and 1.1 (11)."""
@@ -54,7 +56,8 @@ class ProfileLevel:
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """Read six hexadecimal digits; None is the default. Raises ValueError for anything else or an unknown profile."""
+        """Read six hexadecimal digits; None is the default. Raises ValueError for anything else or an unknown
+        profile."""
         text = DEFAULT if text is None else text
         if not re.fullmatch(r"[0-9A-Fa-f]{6}", text):
             raise ValueError("profile-level-id is not six hexadecimal digits")
