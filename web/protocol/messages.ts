@@ -9,7 +9,7 @@ import type { Infer, ObjectOf, Schema } from "./validate";
 export const VERSION = 1;
 export const SUBPROTOCOL = "massalia.v1";
 /** The server closes the socket with 1009 above this many bytes a frame. */
-export const MAX_MESSAGE = 64 * 1024;
+export const MAX_MESSAGE = 256 * 1024;
 
 const trackName = oneOf("mic", "camera", "screen", "screen-audio");
 const role = oneOf("participant", "organiser");

@@ -8,7 +8,7 @@ import { h, icon, logo, set, setIcon, write } from "./dom";
 import { clockTime, t } from "./i18n";
 import { Meter } from "./meter";
 import { Notices } from "./notices";
-import type { PanelName } from "./panels";
+import type { PanelCommand, PanelName } from "./panels";
 import { keysBody, PeoplePanel, preferences, settingsBody } from "./panels";
 import { Pool } from "./pool";
 import type { Command } from "./shortcuts";
@@ -31,7 +31,7 @@ export class CallPage {
   private readonly layoutWord = h("span", { class: "wide" });
   private readonly layoutButton = h("button", { class: "btn btn-quiet btn-s", type: "button", "data-action": "layout", onclick: () => this.switchLayout() }, this.layoutIcon, this.layoutWord);
   private readonly sharing = h("p", { class: "sharing", hidden: true }, h("span", {}, t("share.mine")), h("button", { class: "btn btn-s", type: "button", "data-action": "share-stop", onclick: () => void this.stopShare() }, t("share.stopWord")));
-  private panel: { name: PanelName; element: HTMLElement; people?: PeoplePanel; destroy: () => void; back: HTMLElement | null } | null = null;
+  private panel: { name: PanelName; element: HTMLElement; people?: PeoplePanel; destroy: () => void; back: HTMLElement } | null = null;
   private screen: MediaStream | null = null;
   private readonly stops: (() => void)[] = [];
   private readonly clock = window.setInterval(() => this.update(), 5_000);
@@ -300,6 +300,24 @@ export class CallPage {
     }
   }
 
+  /** What "Plus" offers; the first two only where the bar has no room for them. */
+  private commands(): PanelCommand[] {
+    const { layout } = this.stage;
+    const share = this.screen ? t("share.stop") : t("share.start");
+    return [
+      { action: "share", icon: "share", words: share, narrow: true, run: () => this.leavePanel(() => void this.switchShare()) },
+      { action: "people", icon: "people", words: t("people.name", { count: this.client.session.roster.size }), narrow: true, run: () => this.toggle("people") },
+      { action: "layout", icon: layout === "grid" ? "film" : "grid", words: t(layout === "grid" ? "layout.toSpeaker" : "layout.toGrid"), run: () => this.leavePanel(() => this.switchLayout()) },
+      { action: "fullscreen", icon: "full", words: t("settings.fullscreen"), run: () => this.leavePanel(() => this.fullscreen()) },
+      { action: "keys", icon: "help", words: t("keys.title"), run: () => this.toggle("keys") },
+    ];
+  }
+
+  private leavePanel(then: () => void): void {
+    if (this.panel) this.toggle(this.panel.name);
+    then();
+  }
+
   private fullscreen(): void {
     if (document.fullscreenElement) void document.exitFullscreen();
     else void document.documentElement.requestFullscreen?.().catch(() => undefined);
@@ -312,15 +330,17 @@ export class CallPage {
       open.destroy();
       open.element.remove();
       this.panel = null;
-      if (hadFocus && open.name === name) open.back?.focus();
+      if (hadFocus && open.name === name) open.back.focus();
     }
     if (open?.name !== name) this.open(name);
     set(this.room, "data-panel", this.panel?.name ?? null);
+    this.stage.panelOpen = this.panel !== null;
+    this.stage.refresh();
     this.update();
   }
 
   private open(name: PanelName): void {
-    const settings = name === "settings" ? settingsBody(this.devices, this.stage, (id) => void this.pool.useSpeaker(id), () => this.fullscreen()) : null;
+    const settings = name === "settings" ? settingsBody(this.devices, this.stage, (id) => void this.pool.useSpeaker(id), this.commands()) : null;
     const people = name === "people" ? new PeoplePanel(this.client, this.stage) : undefined;
     const titles = { people: [t("people.word"), t("people.close")], settings: [t("settings.title"), t("settings.close")], keys: [t("keys.title"), t("keys.close")] } as const;
     const title = h("h2", { id: "panel-title", tabindex: -1 }, titles[name][0]);
@@ -331,7 +351,7 @@ export class CallPage {
       },
     }, h("div", { class: "panel-head" }, title, h("button", { class: "btn btn-quiet btn-icon", type: "button", "data-action": "panel-close", "aria-label": titles[name][1], onclick: () => this.toggle(name) }, icon("x"))),
     people?.body ?? settings?.body ?? keysBody());
-    const back = this.controls.opener(name) ?? (document.activeElement as HTMLElement | null);
+    const back = this.controls.opener(name);
     this.panel = { name, element, destroy: () => settings?.destroy(), back, ...(people ? { people } : {}) };
     this.stage.element.after(element);
     title.focus();

@@ -41,17 +41,17 @@ export class Controls {
   constructor(actions: ControlActions) {
     this.mic = control("mic", "mic", t("mic.word"), () => actions.mic());
     this.camera = control("camera", "cam", t("camera.word"), () => actions.camera());
-    this.share = control("share", "share", t("share.word"), () => actions.share());
-    this.more = control("settings", "sliders", t("settings.word"), () => actions.more());
+    this.share = control("share", "share", t("share.word"), () => actions.share(), "wide");
+    this.more = control("more", "more", t("more.word"), () => actions.more());
     this.people = control("people", "people", t("people.word"), () => actions.people());
     this.people.element.append(this.count);
     const leave = control("leave", "leave", t("leave.word"), () => actions.leave(), "ctl-leave");
     set(leave.element, "aria-label", t("leave.name"));
-    set(this.more.element, "aria-label", t("settings.word"));
+    set(this.more.element, "aria-label", t("more.name"));
     this.element = h("nav", { class: "bar", id: "commands", "aria-label": t("room.commands"), tabindex: -1 },
       h("div", { class: "bar-side" }, this.facts),
-      this.mic.element, this.camera.element, this.share.element, this.more.element, this.people.element, leave.element,
-      h("div", { class: "bar-side wide" }));
+      this.mic.element, this.camera.element, this.share.element, this.more.element, leave.element,
+      h("div", { class: "bar-side wide" }, this.people.element));
   }
 
   update(state: ControlState, time: string): void {
@@ -68,8 +68,9 @@ export class Controls {
   }
 
   /** The button that opened a panel, for the focus to come back to. */
-  opener(panel: string): HTMLElement | null {
-    return panel === "people" ? this.people.element : panel === "settings" ? this.more.element : null;
+  opener(panel: string): HTMLElement {
+    const button = panel === "people" ? this.people.element : this.more.element;
+    return button.checkVisibility() ? button : this.more.element;
   }
 
   private toggle({ element, icon: drawing }: Button, on: boolean, name: string, off: string, back: string): void {

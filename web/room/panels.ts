@@ -89,9 +89,21 @@ function check(id: string, label: string, checked: boolean, change: (on: boolean
   return h("label", { class: "check", for: id }, box, label);
 }
 
-export function settingsBody(devices: Devices, stage: Stage, onspeaker: (id: string) => void, fullscreen: () => void): { body: HTMLElement; destroy: () => void } {
+export interface PanelCommand {
+  action: string;
+  icon: string;
+  words: string;
+  /** Shown only where the bar has no room for it. */
+  narrow?: boolean;
+  run: () => void;
+}
+
+export function settingsBody(devices: Devices, stage: Stage, onspeaker: (id: string) => void, commands: readonly PanelCommand[]): { body: HTMLElement; destroy: () => void } {
   const fields = new DeviceFields(devices, onspeaker);
-  const body = h("div", { class: "panel-body stack", tabindex: 0 }, fields.element,
+  const body = h("div", { class: "panel-body stack", tabindex: 0 },
+    h("ul", { class: "commands" }, ...commands.map(({ action, icon: name, words, narrow, run }) =>
+      h("li", { class: narrow ? "narrow" : "" }, h("button", { class: "btn btn-wide", type: "button", "data-action": action, onclick: run }, icon(name), words)))),
+    fields.element,
     check("hide-self", t("settings.hideSelf"), stage.hideSelf, (on) => {
       stage.hideSelf = on;
       stage.refresh();
@@ -103,8 +115,7 @@ export function settingsBody(devices: Devices, stage: Stage, onspeaker: (id: str
     check("letters", t("settings.keys"), preferences.letters, (on) => {
       preferences.letters = on;
       memory.set("massalia.letters", on ? "yes" : "no");
-    }),
-    h("button", { class: "btn", type: "button", "data-action": "fullscreen", onclick: fullscreen }, icon("full"), t("settings.fullscreen")));
+    }));
   return { body, destroy: () => fields.destroy() };
 }
 

@@ -20,6 +20,8 @@ interface Spot {
   track: "camera" | "screen";
   rect: Rect;
   self: boolean;
+  /** One's own picture over the others on a small screen: it goes to the next corner when touched. */
+  floating?: boolean;
 }
 
 export interface StageOptions {
@@ -33,13 +35,15 @@ export class Stage {
   private readonly previous = h("button", { class: "btn btn-icon pager", type: "button", "data-action": "page-previous", hidden: true, onclick: () => this.turn(-1) }, icon("chev-l"));
   private readonly next = h("button", { class: "btn btn-icon pager pager-next", type: "button", "data-action": "page-next", hidden: true, onclick: () => this.turn(1) }, icon("chev-r"));
   private readonly pageLabel = h("p", { class: "page-label num", hidden: true });
-  private readonly others = h("button", { class: "btn others", type: "button", "data-action": "others", hidden: true, onclick: () => this.options.openPeople() });
+  private readonly others = h("button", { class: "btn btn-s others", type: "button", "data-action": "others", hidden: true, onclick: () => this.options.openPeople() });
   private readonly empty = h("div", { class: "alone", hidden: true });
-  readonly element = h("main", { class: "stage", id: "scene", tabindex: -1 }, this.list, this.empty, this.others, this.previous, this.next, this.pageLabel);
+  readonly element = h("main", { class: "stage", id: "scene", tabindex: -1 }, this.list, this.empty, h("div", { class: "corner" }, this.others, this.pageLabel), this.previous, this.next);
   /** One's own camera, mirrored on one's own screen only. */
   readonly selfPicture = new Picture();
   layout: "grid" | "speaker" = "grid";
   hideSelf = false;
+  panelOpen = false;
+  private corner = 0;
   readonly pinned = new Set<string>();
   private readonly tiles = new Map<string, Tile>();
   private readonly order = new StageOrder();
@@ -84,6 +88,11 @@ export class Stage {
     this.refresh();
   }
 
+  private nextCorner(): void {
+    this.corner = (this.corner + 1) % 4;
+    this.refresh();
+  }
+
   turn(by: number): void {
     this.page = Math.min(this.pages - 1, Math.max(0, this.page + by));
     this.refresh();
@@ -120,10 +129,17 @@ export class Stage {
     if (!sharers.some(({ id }) => id === this.presenter)) this.presenter = sharers[0]?.id ?? null;
     const presenter = sharers.find(({ id }) => id === this.presenter);
     const facts = { pinned: this.pinned, spokeAt: this.spokeAt };
+    // A panel in a small window leaves room for one picture: the content's or the speaker's.
+    if (this.panelOpen && people.length > 0 && (window.innerWidth < 576 || window.innerHeight < 576)) {
+      return this.featured(speaker(0, size), people, undefined, presenter, facts, now);
+    }
     const shown = presenter ? content(people.length + (seated ? 1 : 0), size) : this.layout === "speaker" && people.length > 0 ? speaker(people.length - 1 + (seated ? 1 : 0), size) : null;
     set(this.element, "data-layout", presenter ? "content" : shown ? "speaker" : "grid");
     const spots = shown ? this.featured(shown, people, seated, presenter, facts, now) : this.paged(people, seated, size, PAGE[device], small, facts, now);
-    if (floating) spots.push({ person: floating, track: "camera", self: true, rect: { x: size.w - 96, y: size.h - 124, w: 88, h: 116 } });
+    if (floating) {
+      const rect = { x: this.corner % 3 === 0 ? size.w - 96 : 8, y: this.corner < 2 ? size.h - 124 : 8, w: 88, h: 116 };
+      spots.push({ person: floating, track: "camera", self: true, rect, floating: true });
+    }
     return spots;
   }
 
@@ -183,7 +199,7 @@ export class Stage {
     }
     set(this.list, "data-n", spots.length);
     let focusable = false;
-    spots.forEach(({ person, track, rect, self }, i) => {
+    spots.forEach(({ person, track, rect, self, floating }, i) => {
       const key = `${track} ${person.id}`;
       let tile = this.tiles.get(key);
       if (!tile) {
@@ -193,6 +209,7 @@ export class Stage {
       const speaking = track === "camera" && this.speaking.has(person.id) && person.tracks.includes("mic");
       tile.update(person, { self, speaking, pinned: this.pinned.has(person.id), track });
       tile.place(rect);
+      tile.movable(floating ? () => this.nextCorner() : null);
       if (this.list.children[i] !== tile.element) this.list.insertBefore(tile.element, this.list.children[i] ?? null);
       if (tile.element.tabIndex === 0) focusable = true;
     });

@@ -21,8 +21,8 @@ export function avatarColour(id: string): number {
 }
 
 export function avatar(person: Participant, className = ""): HTMLElement {
-  const phone = person.kind === "phone";
-  return h("span", { class: `avatar av-${avatarColour(person.id)} ${className}`, "aria-hidden": "true" }, phone ? icon("phone") : initials(person.name));
+  const drawing = person.kind === "phone" ? "phone" : person.kind === "sip" || person.kind === "h323" ? "codec" : null;
+  return h("span", { class: `avatar av-${avatarColour(person.id)} ${className}`, "aria-hidden": "true" }, drawing ? icon(drawing) : initials(person.name));
 }
 
 export function kindKey(person: Participant): Key | null {
@@ -50,6 +50,7 @@ export class Tile {
   private readonly tag = h("span", { class: "tile-tag" });
   private readonly spoken = h("span", { class: "vh" });
   private readonly flags = h("p", { class: "tile-flags" });
+  private mover: HTMLElement | null = null;
 
   constructor(person: Participant, track: "camera" | "screen") {
     this.initials = h("div", { class: "tile-off" }, track === "camera" ? avatar(person) : icon("share", "i i-xl"));
@@ -85,6 +86,17 @@ export class Tile {
       // Moving an element may pause it in some browsers.
       void picture.video.play().catch(() => undefined);
     }
+  }
+
+  /** Touching the tile runs `move`; null makes it an ordinary tile again. */
+  movable(move: (() => void) | null): void {
+    if (!move) this.mover?.remove();
+    if (!move || this.mover) {
+      if (!move) this.mover = null;
+      return;
+    }
+    this.mover = h("button", { class: "tile-corner", type: "button", "data-action": "corner", "aria-label": t("self.corner"), onclick: move });
+    this.element.append(this.mover);
   }
 
   place({ x, y, w, h: height }: Rect): void {
