@@ -7,6 +7,7 @@
 
 pub mod demux;
 pub mod dtls;
+pub mod fuzz;
 pub mod ice;
 pub mod srtp;
 pub mod stun;
