@@ -1,0 +1,72 @@
+"""Protocol cores and models do no I/O and read no clock: they take ``now`` and bytes as arguments."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.architecture.sources import product, tree
+
+PURE: Final = (
+    "signalling/sdp/",
+    "signalling/q931/",
+    "signalling/asn1/",
+    "signalling/rooms/",
+    "signalling/webrtc/messages.py",
+    "mcu/messages.py",
+    "config/rooms.py",
+    "config/settings.py",
+    "config/units.py",
+    "config/pins.py",
+    "config/checks.py",
+    "config/problems.py",
+    "config/document.py",
+    "config/validate.py",
+    "kernel/errors.py",
+    "kernel/ids.py",
+)
+BANNED: Final = frozenset(
+    ("asyncio", "socket", "ssl", "select", "selectors", "time", "threading", "subprocess", "random", "kernel.clock")
+    + ("aiohttp", "asyncpg", "shutil", "tempfile", "signal", "multiprocessing", "urllib.request", "http.client")
+)
+BANNED_CALLS: Final = frozenset(("open", "input", "print", "now", "utcnow", "today", "read_text", "read_bytes"))
+
+
+def pure() -> list[Path]:
+    return [path for path in product() if str(path).startswith(PURE)]
+
+
+def faults(module: ast.Module) -> list[str]:
+    """Banned imports and calls of a module, with their lines."""
+    found: list[str] = []
+    for node in ast.walk(module):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in BANNED_CALLS:
+                found.append(f"line {node.lineno}: calls {called}()")
+        found += [f"line {node.lineno}: imports {name}" for name in names if name in BANNED]
+    return found
+
+
+@pytest.mark.parametrize("path", pure(), ids=str)
+def test_core_is_pure(path: Path) -> None:
+    found = faults(tree(path))
+    assert not found, f"{path}: " + "; ".join(found)
+
+
+def test_the_check_bites() -> None:
+    bad = "import time\nfrom asyncio import sleep\nfrom kernel import clock\nx = open('f')\nd = datetime.now()\n"
+    assert len(faults(ast.parse(bad))) == 5
+
+
+def test_the_pure_files_exist() -> None:
+    named = [name for name in PURE if name.endswith(".py")]
+    assert {str(path) for path in pure()} >= set(named)
