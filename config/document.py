@@ -1,12 +1,12 @@
 """YAML text to a small tree that remembers where each node stands, within limits, never raising.
 
 Parsed with PyYAML's event parser and composed here, because a plain load loses positions, keeps the last of duplicate
-keys, recurses without a limit and resolves YAML 1.1's surprises (``no`` is false, ``0123`` is octal, ``1:30`` is ninety)
-before anybody can see what was written. Scalars keep their text and whether they were quoted; ``config.validate`` decides
-by the type that the model wants.
+keys, recurses without a limit and resolves YAML 1.1's surprises (``no`` is false, ``0123`` is octal, ``1:30`` is
+ninety) before anybody can see what was written. Scalars keep their text and whether they were quoted;
+``config.validate`` decides by the type that the model wants.
 
-Left out on purpose, each with its own clear problem: several documents, tags (``!…``), merge keys (``<<``), keys that are
-not plain words. Aliases are taken but count as often as they are used, so that nested aliases cannot explode.
+Left out on purpose, each with its own clear problem: several documents, tags (``!…``), merge keys (``<<``), keys that
+are not plain words. Aliases are taken but count as often as they are used, so that nested aliases cannot explode.
 """
 
 from __future__ import annotations

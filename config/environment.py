@@ -1,7 +1,7 @@
 """Settings from ``massalia.yaml`` and ``MASSALIA_*`` variables, with every mistake placed.
 
-A variable becomes a node of the document's tree, placed at its own name, so that one validator judges both. A variable that
-names no setting is a warning: other programs may share the prefix, but a misspelt one must not pass in silence.
+A variable becomes a node of the document's tree, placed at its own name, so that one validator judges both. A variable
+that names no setting is a warning: other programs may share the prefix, but a misspelt one must not pass in silence.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def load_settings(path: Path | None, environment: Environment[str, str]) -> Load
     outcome = validate(top, Settings)
     problems = [*problems, *outcome.problems, *unknown]
     if outcome.value is not None:
-        problems += _rules(outcome.value, outcome.places.get(("tls",), Place(file)))
+        problems += _rules(outcome.value, outcome.places, Place(file))
     return LoadedSettings(outcome.value if not errors(problems) else None, tuple(problems))
 
 
@@ -91,7 +91,8 @@ def anchored(settings: Settings, base: Path) -> Settings:
 
 
 def overlay(top: Mapping, environment: Environment[str, str]) -> tuple[Mapping, list[Problem]]:
-    """The tree with the environment's values in place of the file's, and warnings for variables that name no setting."""
+    """The tree with the environment's values in place of the file's, and warnings for variables that name no
+    setting."""
     variables = _variables()
     unknown: list[Problem] = []
     values: dict[tuple[str, ...], Node] = {}
@@ -173,13 +174,13 @@ def _merged(top: Mapping, values: Environment[tuple[str, ...], Node]) -> Mapping
     return Mapping((*kept, *added), top.place)
 
 
-def _rules(settings: Settings, place: Place) -> list[Problem]:
+def _rules(settings: Settings, places: dict[tuple[str | int, ...], Place], file: Place) -> list[Problem]:
     """What spans several settings."""
     problems: list[Problem] = []
     if (settings.tls.cert is None) != (settings.tls.key is None):
-        problems.append(Problem(place=place, code="half_certificate", path="tls"))
+        problems.append(Problem(place=places.get(("tls",), file), code="half_certificate", path="tls"))
     last_port = settings.media.port + (settings.media.shards or 1) - 1
     if settings.media.port and last_port > 65535:
-        values = {"last": str(last_port)}
+        place, values = places.get(("media", "port"), file), {"last": str(last_port)}
         problems.append(Problem(place=place, code="ports_overflow", path="media.port", values=values))
     return problems

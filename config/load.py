@@ -1,7 +1,7 @@
 """Rooms from YAML files: one file, a directory, or the paths of ``massalia config check``.
 
-Reads files (bounded) and nothing else. A file with any error yields no room; across files the same slug, number or alias is
-an error in each file but the first, by the order of their paths.
+Reads files (bounded) and nothing else. A file with any error yields no room; across files the same slug, number or
+alias is an error in each file but the first, by the order of their paths.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What makes a room's code weak, so that a guess or a telephone line does not defeat it.
 
-Codes are also typed on telephones: some carriers drop a leading zero or the second of two equal digits in a row, so such
-codes are refused, and with them runs, repeats and the room's own number.
+Codes are also typed on telephones: some carriers drop a leading zero or the second of two equal digits in a row, so
+such codes are refused, and with them runs, repeats and the room's own number.
 """
 
 from __future__ import annotations

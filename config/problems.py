@@ -1,7 +1,7 @@
 """One mistake in a configuration file: where it is, what was expected, what was found, what to write instead.
 
-A problem keeps codes and values; sentences come from the catalogue when it is rendered, in the reader's language. Values of
-secret fields are never kept, so that a problem can be logged.
+A problem keeps codes and values; sentences come from the catalogue when it is rendered, in the reader's language.
+Values of secret fields are never kept, so that a problem can be logged.
 """
 
 from __future__ import annotations

@@ -34,11 +34,13 @@ def _clean(value: Any) -> Any:
         return [_clean(item) for item in value]
     if not isinstance(value, dict):
         return value
-    kept = {key: _clean(inner) for key, inner in value.items() if inner is not None or key == "default"}
+    kept = {key: _clean(inner) for key, inner in value.items()}
     if isinstance(kept.get("default"), dict):
         del kept["default"]
-    if kept.get("pattern") == RATE_PATTERN and isinstance(kept.get("default"), int):
+    if kept.get("pattern") == RATE_PATTERN:
+        kept["type"] = "string"
         kept["default"] = format_rate(kept["default"])
+        del kept["minimum"], kept["maximum"]
     return kept
 
 

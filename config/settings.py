@@ -1,8 +1,8 @@
 """The model of the installation's settings; ``config.environment`` loads it from ``massalia.yaml`` and the environment.
 
-A variable is the dotted path in capitals: ``MASSALIA_HTTP_PORT``, ``MASSALIA_MEDIA_LISTEN`` (lists are comma-separated),
-``MASSALIA_DATABASE_DSN``. The environment wins over the file. Mistakes are reported like those of a room: file, line,
-column; for the environment, the variable's name.
+A variable is the dotted path in capitals: ``MASSALIA_HTTP_PORT``, ``MASSALIA_MEDIA_LISTEN`` (lists are
+comma-separated), ``MASSALIA_DATABASE_DSN``. The environment wins over the file. Mistakes are reported like those of a
+room: file, line, column; for the environment, the variable's name.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from config.units import SIZE_PATTERN
-
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Size = Annotated[
     int,
@@ -22,7 +20,6 @@ Size = Annotated[
         ge=1024,
         le=1 << 30,
         extra={"unit": "size"},
-        extra_json_schema={"type": "string", "pattern": SIZE_PATTERN, "minimum": None, "maximum": None},
     ),
 ]
 Address = Annotated[str, Meta(extra={"expected": "address"}, max_length=64)]

@@ -1,8 +1,8 @@
 """Quantities with their unit, as written in YAML: bit rates and byte sizes.
 
-``2.5 Mb/s`` (a decimal comma is taken too), ``800 kb/s``, ``64 b/s``; ``64 KiB``, ``1 MB``, ``512 B``. Case matters for the
-first letter pair only where it changes the meaning (b is a bit, B a byte), so ``MB/s`` is refused with a suggestion, never
-read as megabits.
+``2.5 Mb/s`` (a decimal comma is taken too), ``800 kb/s``, ``64 b/s``; ``64 KiB``, ``1 MB``, ``512 B``. Case matters
+for the first letter pair only where it changes the meaning (b is a bit, B a byte), so ``MB/s`` is refused with a
+suggestion, never read as megabits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Final
 
 RATE_PATTERN: Final = r"^[0-9]{1,9}([.,][0-9]{1,6})? ?(b|kb|Mb|Gb)/s$"
-SIZE_PATTERN: Final = r"^[0-9]{1,9} ?(B|kB|KiB|MB|MiB|GB|GiB)$"
 
 _RATE = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,6})?) ?(b|kb|Mb|Gb)/s")
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KiB|MB|MiB|GB|GiB)")

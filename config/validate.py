@@ -37,8 +37,8 @@ _MISSING: Final = object()
 
 
 class Validated(msgspec.Struct):
-    """Outcome: ``value`` is None when there is any error; ``values`` holds each good scalar by its path all the same, so
-    that rules over several fields can speak in the same run. ``places`` tells where each path was written."""
+    """Outcome: ``value`` is None when there is any error; ``values`` holds each good scalar by its path all the same,
+    so that rules over several fields can speak in the same run. ``places`` tells where each path was written."""
 
     value: Any
     values: dict[Path, Any]

@@ -1,9 +1,9 @@
 """Keeps the rooms of a directory up to date while the product runs.
 
-Looks at names, times and sizes every ``INTERVAL`` seconds (works on every file system, network ones too) and reads a file
-once its look has been the same twice, so that a file being written is not read half. A change is applied within 2 s. A bad
-file is refused and logged, and the last good version of its room stays; a file that is gone removes its room. Reading and
-parsing are done in a thread: the loop never waits for a disk.
+Looks at names, times and sizes every ``INTERVAL`` seconds (works on every file system, network ones too) and reads a
+file once its look has been the same twice, so that a file being written is not read half. A change is applied within 2
+s. A bad file is refused and logged, and the last good version of its room stays; a file that is gone removes its room.
+Reading and parsing are done in a thread: the loop never waits for a disk.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Errors that carry their answer.
 
 ``Local`` is our fault (a bug, a dead part, a full disk); ``Remote`` is the other party's (a wrong code, a malformed
-message). Each has a ``code``; the table ``ANSWERS`` gives for each code what every dialect answers: an HTTP status, a SIP
-status (RFC 3261 §21), a Q.931 cause (ITU-T Q.850), an H.225 release reason and the key of the sentence shown to the
-person. ``detail`` is English, for the log only, and is never sent to the other party.
+message). Each has a ``code``; the table ``ANSWERS`` gives for each code what every dialect answers: an HTTP status, a
+SIP status (RFC 3261 §21), a Q.931 cause (ITU-T Q.850), an H.225 release reason and the key of the sentence shown to
+the person. ``detail`` is English, for the log only, and is never sent to the other party.
 
 SIP and Q.931 answers follow RFC 3398 where it gives one; where several fit, the one that does not make a proxy try
 another route is taken (SIP 503 would).
@@ -57,7 +57,8 @@ ANSWERS: Final[dict[str, Answer]] = {
 
 
 class Fault(Exception):
-    """Base of both. ``code`` must be a key of ``ANSWERS``; ``values`` fill the sentence; ``retry_after`` is in seconds."""
+    """Base of both. ``code`` must be a key of ``ANSWERS``; ``values`` fill the sentence; ``retry_after`` is in
+    seconds."""
 
     def __init__(
         self,

@@ -2,8 +2,8 @@
 
 An event is any object; its class is its topic, and a subscriber of a base class gets the subclasses too. Handlers are
 called synchronously, in the order of subscription, and must be quick; what takes time reads a bounded queue instead. A
-handler that raises is logged and the others are still called. A queue that is full drops its oldest event and counts it:
-a slow reader never holds the publisher up.
+handler that raises is logged and the others are still called. A queue that is full drops its oldest event and counts
+it: a slow reader never holds the publisher up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Bus:
         self._handlers: dict[type[Any], list[Callable[[Any], None]]] = {}
 
     def subscribe(self, kind: type[E], handler: Callable[[E], None]) -> Callable[[], None]:
-        """Call ``handler`` for each event of ``kind`` (or a subclass). Returns a function that ends the subscription."""
+        """Call ``handler`` for each event of ``kind`` (or a subclass). Returns a function that ends the
+        subscription."""
         self._handlers.setdefault(kind, []).append(handler)
 
         def cancel() -> None:

@@ -1,8 +1,8 @@
 """The product's words, in French first and in English: ``catalogue/fr.toml`` and ``catalogue/en.toml``.
 
 Loaded once, at the first use. A key is dotted (``error.full``); a sentence may hold ``{name}`` places. Both catalogues
-have the same keys and places (tests/architecture holds them together), so a missing key is a mistake in the code: it raises
-``MissingText``.
+have the same keys and places (tests/architecture holds them together), so a missing key is a mistake in the code: it
+raises ``MissingText``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Opaque random ids and secrets.
 
 Ids name rooms' participants, legs and calls in logs and messages: 96 random bits, not secret, never reused. Tokens are
-bearer secrets of 256 random bits; only their hash is stored, and they are compared in constant time. A fast hash is right
-for them (unlike passwords): nobody can enumerate 256 random bits.
+bearer secrets of 256 random bits; only their hash is stored, and they are compared in constant time. A fast hash is
+right for them (unlike passwords): nobody can enumerate 256 random bits.
 """
 
 from __future__ import annotations

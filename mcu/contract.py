@@ -1,8 +1,10 @@
-"""Samples of the control socket's messages, parsed by Python and by Rust: ``python -m mcu.contract`` writes ``mcu/_contract``.
+"""Samples of the control socket's messages, parsed by Python and by Rust: ``python -m mcu.contract`` writes
+``mcu/_contract``.
 
-Each file is one ``Frame``: ``<part>.<type>.<variant>`` as MessagePack (what travels) and as JSON (what people read; bytes are
-base64). ``full`` sets every field, ``bare`` only the required ones; other variants go through the values of a literal. Both
-languages must decode every sample, and Python must encode it again to the same bytes; Rust to an equal value.
+Each file is one ``Frame``: ``<part>.<type>.<variant>`` as MessagePack (what travels) and as JSON (what people read;
+bytes are base64). ``full`` sets every field, ``bare`` only the required ones; other variants go through the values of
+a literal. Both languages must decode every sample, and Python must encode it again to the same bytes; Rust to an equal
+value.
 """
 
 from __future__ import annotations
@@ -62,14 +64,19 @@ EXTENSIONS = m.Extensions(
 LEG_OPEN = m.LegOpen(
     room="vieux-port",
     leg="leg-a",
-    remote=m.Remote(ufrag="Ab3+", pwd="0123456789abcdefghijkl", fingerprint=FINGERPRINT),
+    remote=m.Remote(ufrag="Ab3+", pwd="0123456789abcdefghijkl", fingerprint=FINGERPRINT),  # noqa: S106 - a sample
     tracks=(MIC, CAMERA),
     slots=(VOICE, TILE),
     extensions=EXTENSIONS,
     blob=b"\x00\x01state\xff",
     blob_version=7,
 )
-LOCAL = m.Local(ufrag="srv0", pwd="zyxwvutsrqponmlkjihgfe", fingerprint=FINGERPRINT, candidates=(UDP, TCP))
+LOCAL = m.Local(
+    ufrag="srv0",
+    pwd="zyxwvutsrqponmlkjihgfe",  # noqa: S106 - a sample
+    fingerprint=FINGERPRINT,
+    candidates=(UDP, TCP),
+)
 COUNTS = {"rtp_in": 9007199254740993, "rtp_out": 0, "drop_replay": 3}
 
 REQUESTS: Final[tuple[m.AnyRequest, ...]] = (

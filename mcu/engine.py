@@ -1,9 +1,11 @@
-"""Asyncio client of the engine's control socket (mcu/messages.py): one connection, requests answered by id, events in order.
+"""Asyncio client of the engine's control socket (mcu/messages.py): one connection, requests answered by id, events in
+order.
 
-It connects by itself, says ``hello``, and after a loss connects again with back-off until closed. Its listener is told, one
-call at a time and in order: ``engine_up`` (requests work from then on), each event, ``engine_down``. A listener that is too
-slow for the events (``EVENT_LIMIT`` waiting) loses the connection, not the process's memory: on the next ``engine_up`` it
-reads a snapshot as after any loss. A frame that is too long or malformed ends the connection and is logged.
+It connects by itself, says ``hello``, and after a loss connects again with back-off until closed. Its listener is
+told, one call at a time and in order: ``engine_up`` (requests work from then on), each event, ``engine_down``. A
+listener that is too slow for the events (``EVENT_LIMIT`` waiting) loses the connection, not the process's memory: on
+the next ``engine_up`` it reads a snapshot as after any loss. A frame that is too long or malformed ends the connection
+and is logged.
 
 Left out: TLS to a distant engine; ``connect`` is an argument so that it becomes another connector, not another client.
 """
@@ -228,8 +230,8 @@ class EngineClient:
     async def request(self, message: Any, timeout: float = REQUEST_TIMEOUT) -> Any:
         """Ask and await the typed answer.
 
-        Raises Refused (the engine said no), Remote("bad_offer") for ``bad_remote``, Local("unavailable") when not connected,
-        Local("timeout"), Local("overload") above OUTSTANDING_LIMIT, Local("too_large").
+        Raises Refused (the engine said no), Remote("bad_offer") for ``bad_remote``, Local("unavailable") when not
+        connected, Local("timeout"), Local("overload") above OUTSTANDING_LIMIT, Local("too_large").
         """
         if self._line is None:
             raise Local("unavailable", "no engine")

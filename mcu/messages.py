@@ -8,7 +8,8 @@ The same types are written in Rust (``mcu/crates/media/src/control/messages.rs``
 parsed by both (tests/contract). No message carries a file descriptor, a pointer or a local path, so that the same
 messages can later travel over a network to many media hosts.
 
-Units: milliseconds, bits per second, RTP clock rates in hertz. Audio levels are RFC 6464 ``-dBov`` (0 loud, 127 silent).
+Units: milliseconds, bits per second, RTP clock rates in hertz. Audio levels are RFC 6464 ``-dBov`` (0 loud, 127
+silent).
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Source(Struct):
 
 
 class Assignment(Struct):
-    """What one view slot shows; ``source`` None empties it. ``height`` is the tile's height in CSS pixels × device ratio."""
+    """What one view slot shows; ``source`` None empties it. ``height`` is the tile's height in CSS pixels × device
+    ratio."""
 
     slot: int
     source: Source | None = None
@@ -207,7 +209,8 @@ class LegView(Request, tag="leg.view"):
 
 
 class LegGate(Request, tag="leg.gate"):
-    """Close (True) or open (False) the gate of a track: packets of a gated track are dropped at ingress (mute by server)."""
+    """Close (True) or open (False) the gate of a track: packets of a gated track are dropped at ingress (mute by
+    server)."""
 
     leg: str
     track: str
@@ -304,8 +307,8 @@ AnyResponse = Ok | Welcome | RoomOpened | LegOpened | Snapped | Counters | LegCo
 
 
 class Error(Struct):
-    """``code`` is one of: version, malformed, not_hello, unknown_room, unknown_leg, unknown_track, unknown_slot, too_large,
-    limit, bad_remote, internal. ``detail`` is English, for the log."""
+    """``code`` is one of: version, malformed, not_hello, unknown_room, unknown_leg, unknown_track, unknown_slot,
+    too_large, limit, bad_remote, internal. ``detail`` is English, for the log."""
 
     code: str
     detail: str

@@ -1,8 +1,9 @@
-"""House rules for every test: warnings are errors (pyproject), a blocked loop fails, a leaked task fails, nothing sleeps.
+"""House rules for every test: warnings are errors (pyproject), a blocked loop fails, a leaked task fails, nothing
+sleeps.
 
-- A callback that keeps the event loop for longer than ``SLOW_CALLBACK`` seconds *of this thread's CPU or of waiting in a
-  blocking call* fails the test. Waiting for the CPU on a busy machine is not counted: the time that the kernel made the
-  thread wait in the run queue is taken off.
+- A callback that keeps the event loop for longer than ``SLOW_CALLBACK`` seconds *of this thread's CPU or of waiting in
+a blocking call* fails the test. Waiting for the CPU on a busy machine is not counted: the time that the kernel made
+the thread wait in the run queue is taken off.
 - ``time.sleep`` fails in the loop's thread; ``asyncio.sleep`` of a real time fails when a test file calls it: wait on a
   condition, or drive a ``ManualClock``. Marker ``real_sleep`` lifts both (load and soak tests).
 - Tasks still pending when a test's coroutine ends fail it.
@@ -30,7 +31,8 @@ sys.path.insert(0, str(TESTS.parent))
 
 
 class _RunDelay:
-    """Seconds this thread has waited for a CPU (Linux schedstat: ran, waited, slices); 0 where that is not to be had."""
+    """Seconds this thread has waited for a CPU (Linux schedstat: ran, waited, slices); 0 where that is not to be
+    had."""
 
     def __init__(self) -> None:
         try:

@@ -1,7 +1,8 @@
-"""Messages between the browser and the control plane, version 1: JSON text frames over one WebSocket (docs/protocol.md).
+"""Messages between the browser and the control plane, version 1: JSON text frames over one WebSocket
+(docs/protocol.md).
 
-Each message is its own type, told apart by ``type``. TypeScript mirrors them in ``web/protocol/messages.ts``; the samples
-in ``tests/contract/websocket`` are parsed by both. Ids are opaque strings. Times are milliseconds.
+Each message is its own type, told apart by ``type``. TypeScript mirrors them in ``web/protocol/messages.ts``; the
+samples in ``tests/contract/websocket`` are parsed by both. Ids are opaque strings. Times are milliseconds.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import msgspec
 VERSION = 1
 SUBPROTOCOL = "massalia.v1"
 MAX_MESSAGE = 256 * 1024
-"""A text frame above this many bytes closes the socket with 1009. Chromium's offer for the full slot plan (30 receive slots, all its
-codecs) measures 150 KB as JSON."""
+"""A text frame above this many bytes closes the socket with 1009. Chromium's offer for the full slot plan (30 receive
+slots, all its codecs) measures 150 KB as JSON."""
 
 TrackName = Literal["mic", "camera", "screen", "screen-audio"]
 DeviceKind = Literal["desktop", "tablet", "phone"]
@@ -98,7 +99,7 @@ class IceServer(Value):
     credential: str | None = None
 
 
-# --- client to server ---------------------------------------------------------------------------------------------------
+# --- client to server -----------------------------------------------------------------------------------------------
 
 
 class Join(Message, tag="join"):
@@ -159,7 +160,7 @@ class Ping(Message, tag="ping"):
 ClientMessage = Join | Resume | Offer | Publish | View | MuteOther | Leave | Ping
 
 
-# --- server to client ---------------------------------------------------------------------------------------------------
+# --- server to client -----------------------------------------------------------------------------------------------
 
 
 class Joined(Message, tag="joined"):
@@ -223,8 +224,9 @@ class Bye(Message, tag="bye"):
 
 
 class Failure(Message, tag="error"):
-    """``code``: version, malformed, unknown_room, bad_pin, pin_delay, full, bad_name, not_joined, bad_offer, bad_token, too_fast,
-    forbidden, too_large, internal, unavailable. ``message`` is a sentence in the person's language. ``fatal``: the socket closes next."""
+    """``code``: version, malformed, unknown_room, bad_pin, pin_delay, full, bad_name, not_joined, bad_offer,
+    bad_token, too_fast, forbidden, too_large, internal, unavailable. ``message`` is a sentence in the person's
+    language. ``fatal``: the socket closes next."""
 
     code: str
     message: str

@@ -29,8 +29,26 @@ PURE: Final = (
     "kernel/ids.py",
 )
 BANNED: Final = frozenset(
-    ("asyncio", "socket", "ssl", "select", "selectors", "time", "threading", "subprocess", "random", "kernel.clock")
-    + ("aiohttp", "asyncpg", "shutil", "tempfile", "signal", "multiprocessing", "urllib.request", "http.client")
+    (
+        "asyncio",
+        "socket",
+        "ssl",
+        "select",
+        "selectors",
+        "time",
+        "threading",
+        "subprocess",
+        "random",
+        "signal",
+        "multiprocessing",
+        "shutil",
+        "tempfile",
+        "urllib.request",
+        "http.client",
+        "aiohttp",
+        "asyncpg",
+        "kernel.clock",
+    )
 )
 BANNED_CALLS: Final = frozenset(("open", "input", "print", "now", "utcnow", "today", "read_text", "read_bytes"))
 

@@ -1,4 +1,5 @@
-"""The catalogues: the same keys and places in both languages, French typography, and no key that is asked for and missing."""
+"""The catalogues: the same keys and places in both languages, French typography, and no key that is asked for and
+missing."""
 
 from __future__ import annotations
 

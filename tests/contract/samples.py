@@ -1,7 +1,7 @@
 """Samples of the WebSocket messages, parsed by Python and TypeScript: ``python -m tests.contract.samples`` writes them.
 
-``tests/contract/websocket/<from>.<type>.<variant>.json``: ``from`` is ``client`` or ``server``, the variants are those of
-``mcu.contract``.
+``tests/contract/websocket/<from>.<type>.<variant>.json``: ``from`` is ``client`` or ``server``, the variants are those
+of ``mcu.contract``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Both message contracts: every sample decodes and encodes again to the same, none is stale, no type or field is left out."""
+"""Both message contracts: every sample decodes and encodes again to the same, none is stale, no type or field is left
+out."""
 
 from __future__ import annotations
 

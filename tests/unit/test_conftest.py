@@ -10,6 +10,15 @@ pytest_plugins = ["pytester"]
 
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 
+INI = """[pytest]
+asyncio_mode=auto
+asyncio_default_fixture_loop_scope=function
+filterwarnings=error
+markers=
+ slow_callback
+ real_sleep
+"""
+
 BAD = {
     "blocked": """
 import asyncio
@@ -45,9 +54,7 @@ def test_warning():
 @pytest.mark.parametrize("habit", BAD)
 def test_bad_habit_fails(pytester: pytest.Pytester, habit: str) -> None:
     pytester.makeconftest(CONFTEST.read_text("utf-8"))
-    pytester.makeini(
-        "[pytest]\nasyncio_mode=auto\nasyncio_default_fixture_loop_scope=function\nfilterwarnings=error\nmarkers=\n slow_callback\n real_sleep"
-    )
+    pytester.makeini(INI)
     pytester.makepyfile(BAD[habit])
     outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider").parseoutcomes()
     assert outcome.get("failed", 0) + outcome.get("errors", 0) >= 1, outcome
@@ -55,9 +62,7 @@ def test_bad_habit_fails(pytester: pytest.Pytester, habit: str) -> None:
 
 def test_good_habits_pass(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(CONFTEST.read_text("utf-8"))
-    pytester.makeini(
-        "[pytest]\nasyncio_mode=auto\nasyncio_default_fixture_loop_scope=function\nfilterwarnings=error\nmarkers=\n slow_callback\n real_sleep"
-    )
+    pytester.makeini(INI)
     pytester.makepyfile(
         """
 import asyncio
