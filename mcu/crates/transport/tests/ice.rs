@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use transport::ice::{Client, ClientEvent, Credentials, DropReason, IceLite, IceOutcome, CONSENT};
 use transport::stun::{attr, integrity_key, Class, ErrorCode, Message, Writer};
 
+type Attribute<'a> = (u16, &'a [u8]);
+
 struct Leg {
     agent: IceLite,
     remote: Credentials,
@@ -24,7 +26,7 @@ impl Leg {
         format!("{}:{}", self.agent.local().ufrag, self.remote.ufrag)
     }
 
-    fn request(&self, attributes: &[(u16, &[u8])], password: Option<&str>) -> Vec<u8> {
+    fn request(&self, attributes: &[Attribute], password: Option<&str>) -> Vec<u8> {
         let mut buf = [0; 512];
         let mut writer = Writer::new(&mut buf, Class::Request, [9; 12]).unwrap();
         for (kind, value) in attributes {
@@ -37,7 +39,7 @@ impl Leg {
     /// A check with the right credentials.
     fn check(&self, nominate: bool) -> Vec<u8> {
         let name = self.username();
-        let mut attributes: Vec<(u16, &[u8])> = vec![(attr::USERNAME, name.as_bytes()), (attr::ICE_CONTROLLING, &[1; 8])];
+        let mut attributes: Vec<Attribute> = vec![(attr::USERNAME, name.as_bytes()), (attr::ICE_CONTROLLING, &[1; 8])];
         if nominate {
             attributes.push((attr::USE_CANDIDATE, &[]));
         }
@@ -84,8 +86,8 @@ fn refusals_change_nothing() {
     let mut leg = Leg::new();
     let (name, pwd) = (leg.username(), leg.agent.local().pwd.clone());
     let stranger = format!("{}:other", leg.agent.local().ufrag);
-    let user: (u16, &[u8]) = (attr::USERNAME, name.as_bytes());
-    let cases: [(&[(u16, &[u8])], Option<&str>, ErrorCode); 6] = [
+    let user: Attribute = (attr::USERNAME, name.as_bytes());
+    let cases: [(&[Attribute], Option<&str>, ErrorCode); 6] = [
         (&[], Some(&pwd), ErrorCode::BadRequest),
         (&[user], None, ErrorCode::BadRequest),
         (&[user], Some("not the password, not at all"), ErrorCode::Unauthenticated),
@@ -106,7 +108,7 @@ fn refusals_change_nothing() {
 
     let mut buf = [0; 128];
     let len = Writer::new(&mut buf, Class::Success, [0; 12]).unwrap().finish(Some(&integrity_key(&pwd))).unwrap();
-    assert_eq!(leg.handle(address(1), &buf[..len].to_vec()), IceOutcome::Drop(DropReason::NotBindingRequest));
+    assert_eq!(leg.handle(address(1), &buf[..len]), IceOutcome::Drop(DropReason::NotBindingRequest));
     let check = leg.check(true);
     let message = Message::parse(&check).unwrap();
     assert_eq!(leg.agent.handle_binding(leg.now, address(1), &message, &mut [0; 40]), IceOutcome::Drop(DropReason::NoRoom));

@@ -19,7 +19,14 @@ const HMAC_TAG: usize = 10;
 /// One protocol's cipher in one direction.
 pub(super) enum Cipher {
     Gcm { key: LessSafeKey, salt: [u8; 12] },
-    Cm { key: EncryptingKey, salt: [u8; 14], mac: hmac::Key },
+    Cm(Box<Cm>),
+}
+
+/// AES-CM with HMAC-SHA1-80: boxed, since its expanded keys are fifty times the size of GCM's handle.
+pub(super) struct Cm {
+    key: EncryptingKey,
+    salt: [u8; 14],
+    mac: hmac::Key,
 }
 
 impl Cipher {
@@ -29,11 +36,11 @@ impl Cipher {
         match master.profile() {
             Profile::Aes128CmHmacSha1_80 => {
                 let unbound = UnboundCipherKey::new(&AES_128, key).expect("16 bytes");
-                Cipher::Cm {
+                Cipher::Cm(Box::new(Cm {
                     key: EncryptingKey::ctr(unbound).expect("AES has a counter mode"),
                     salt: keys.salt,
                     mac: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &keys.authentication),
-                }
+                }))
             }
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => {
                 let algorithm = if key.len() == 32 { &AES_256_GCM } else { &AES_128_GCM };
@@ -47,7 +54,7 @@ impl Cipher {
     pub(super) fn tag_len(&self) -> usize {
         match self {
             Cipher::Gcm { .. } => GCM_TAG,
-            Cipher::Cm { .. } => HMAC_TAG,
+            Cipher::Cm(_) => HMAC_TAG,
         }
     }
 }
@@ -72,15 +79,17 @@ fn cm_iv(salt: &[u8; 14], ssrc: u32, index: u64) -> EncryptionContext {
     EncryptionContext::Iv128(FixedLength::from(value.to_be_bytes()))
 }
 
-fn cm_apply(key: &EncryptingKey, salt: &[u8; 14], ssrc: u32, index: u64, data: &mut [u8]) -> Option<()> {
-    key.less_safe_encrypt(data, cm_iv(salt, ssrc, index)).ok().map(|_| ())
-}
+impl Cm {
+    fn apply(&self, ssrc: u32, index: u64, data: &mut [u8]) -> Option<()> {
+        self.key.less_safe_encrypt(data, cm_iv(&self.salt, ssrc, index)).ok().map(|_| ())
+    }
 
-fn hmac_tag(mac: &hmac::Key, parts: [&[u8]; 2]) -> hmac::Tag {
-    let mut context = hmac::Context::with_key(mac);
-    context.update(parts[0]);
-    context.update(parts[1]);
-    context.sign()
+    fn tag(&self, parts: [&[u8]; 2]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.mac);
+        context.update(parts[0]);
+        context.update(parts[1]);
+        context.sign()
+    }
 }
 
 impl Cipher {
@@ -95,9 +104,9 @@ impl Cipher {
                     .ok()?;
                 tag[..GCM_TAG].copy_from_slice(sealed.as_ref());
             }
-            Cipher::Cm { key, salt, mac } => {
-                cm_apply(key, salt, ssrc, index, &mut buf[header_len..len])?;
-                let tag = hmac_tag(mac, [&buf[..len], &roc(index)]);
+            Cipher::Cm(cm) => {
+                cm.apply(ssrc, index, &mut buf[header_len..len])?;
+                let tag = cm.tag([&buf[..len], &roc(index)]);
                 buf[len..len + HMAC_TAG].copy_from_slice(&tag.as_ref()[..HMAC_TAG]);
             }
         }
@@ -114,11 +123,11 @@ impl Cipher {
                 let nonce = gcm_nonce(salt, ssrc, index);
                 key.open_separate_gather(nonce, Aad::from(header), body, tag, out_body).ok()?;
             }
-            Cipher::Cm { key, salt, mac } => {
-                let expected = hmac_tag(mac, [sealed, &roc(index)]);
+            Cipher::Cm(cm) => {
+                let expected = cm.tag([sealed, &roc(index)]);
                 verify_slices_are_equal(&expected.as_ref()[..HMAC_TAG], tag).ok()?;
                 out_body.copy_from_slice(body);
-                cm_apply(key, salt, ssrc, index, out_body)?;
+                cm.apply(ssrc, index, out_body)?;
             }
         }
         out_header.copy_from_slice(header);
@@ -139,9 +148,9 @@ impl Cipher {
                 end[..GCM_TAG].copy_from_slice(sealed.as_ref());
                 end[GCM_TAG..GCM_TAG + 4].copy_from_slice(&trailer);
             }
-            Cipher::Cm { key, salt, mac } => {
-                cm_apply(key, salt, ssrc, index, &mut buf[8..len])?;
-                let tag = hmac_tag(mac, [&buf[..len], &trailer]);
+            Cipher::Cm(cm) => {
+                cm.apply(ssrc, index, &mut buf[8..len])?;
+                let tag = cm.tag([&buf[..len], &trailer]);
                 buf[len..len + 4].copy_from_slice(&trailer);
                 buf[len + 4..len + 4 + HMAC_TAG].copy_from_slice(&tag.as_ref()[..HMAC_TAG]);
             }
@@ -154,7 +163,7 @@ impl Cipher {
         let (sealed, end) = packet.split_at(packet.len() - self.tag_len() - 4);
         let (tag, trailer) = match self {
             Cipher::Gcm { .. } => end.split_at(GCM_TAG),
-            Cipher::Cm { .. } => {
+            Cipher::Cm(_) => {
                 let (trailer, tag) = end.split_at(4);
                 (tag, trailer)
             }
@@ -172,11 +181,11 @@ impl Cipher {
                 let nonce = gcm_nonce(salt, ssrc, index);
                 key.open_separate_gather(nonce, Aad::from(rtcp_aad(header, trailer)), body, tag, out_body).ok()?;
             }
-            Cipher::Cm { key, salt, mac } => {
-                let expected = hmac_tag(mac, [sealed, &trailer]);
+            Cipher::Cm(cm) => {
+                let expected = cm.tag([sealed, &trailer]);
                 verify_slices_are_equal(&expected.as_ref()[..HMAC_TAG], tag).ok()?;
                 out_body.copy_from_slice(body);
-                cm_apply(key, salt, ssrc, index, out_body)?;
+                cm.apply(ssrc, index, out_body)?;
             }
         }
         out_header.copy_from_slice(header);
@@ -254,7 +263,12 @@ mod tests {
         let mut salt = [0; 14];
         salt.copy_from_slice(&hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD"));
         let mut stream = [0; 48];
-        cm_apply(&EncryptingKey::ctr(key).unwrap(), &salt, 0, 0, &mut stream).unwrap();
+        let cm = Cm {
+            key: EncryptingKey::ctr(key).unwrap(),
+            salt,
+            mac: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &[]),
+        };
+        cm.apply(0, 0, &mut stream).unwrap();
         let expected = "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
         assert_eq!(stream[..], hex(expected)[..]);
     }
