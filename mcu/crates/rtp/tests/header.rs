@@ -62,11 +62,11 @@ fn hostile_extension_blocks_end() {
         packet
     };
     for (block, expected) in [
-        ([0x10, 1, 0x2F, 0, 0, 0, 0, 0], 1),     // second passes the end
-        ([0x10, 1, 0xF0, 1, 0x20, 1, 0, 0], 1),  // 15 ends the block
-        ([0x01, 9, 9, 0x10, 1, 0, 0, 0], 1),     // identifier 0 with a length is stepped over
-        ([0, 0, 0, 0, 0, 0, 0, 0x10], 0),        // no room for its byte
-        ([0x17, 1, 2, 3, 4, 5, 6, 7], 0),        // eight bytes in seven
+        ([0x10, 1, 0x2F, 0, 0, 0, 0, 0], 1),    // second passes the end
+        ([0x10, 1, 0xF0, 1, 0x20, 1, 0, 0], 1), // 15 ends the block
+        ([0x01, 9, 9, 0x10, 1, 0, 0, 0], 1),    // identifier 0 with a length is stepped over
+        ([0, 0, 0, 0, 0, 0, 0, 0x10], 0),       // no room for its byte
+        ([0x17, 1, 2, 3, 4, 5, 6, 7], 0),       // eight bytes in seven
     ] {
         let packet = packet_with(block);
         let header = Header::parse(&packet).unwrap();

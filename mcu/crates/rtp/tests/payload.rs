@@ -77,7 +77,10 @@ fn w06_4_5_6_short_missing_and_preceded() {
     assert_eq!(keyframe_start(&stap(&[&[0x68, 1], &[0x65, 4]])), Some(Start::Idr));
     assert_eq!(keyframe_start(&[0x09, 0xF0]), None);
     assert_eq!(keyframe_start(&[0x06, 5, 1, 0]), None);
-    assert_eq!(keyframe_start(&stap(&[&[0x09, 0xF0], &[0x06, 5], &[0x67, 1], &[0x68, 1], &[0x65, 1]])), Some(Start::Sps));
+    assert_eq!(
+        keyframe_start(&stap(&[&[0x09, 0xF0], &[0x06, 5], &[0x67, 1], &[0x68, 1], &[0x65, 1]])),
+        Some(Start::Sps)
+    );
     assert_eq!(keyframe_start(&stap(&[&[0x09, 0xF0], &[0x06, 5], &[0x41, 1]])), None);
 }
 

@@ -6,11 +6,14 @@ use rtp::rtcp::{packets, FirEntry, Packet, ReportBlock, RtcpWriter, SenderInfo};
 /// A browser's compound: RR with one block, SDES with a CNAME, then generic NACK, PLI and REMB in reduced size.
 const COMPOUND: [u8; 108] = [
     0x81, 201, 0, 7, 0, 0, 0, 1, // RR
-    0xCA, 0xFE, 0xBA, 0xBE, 0x10, 0xFF, 0xFF, 0xFE, 0, 1, 0x12, 0x34, 0, 0, 0, 9, 0xAA, 0xBB, 0xCC, 0xDD, 0, 1, 0, 0, // block
-    0x81, 202, 0, 5, 0, 0, 0, 1, 1, 9, b'a', b'b', b'c', b'd', b'e', b'f', b'g', b'h', b'i', 0, 0, 0, 0, 0, // SDES
+    0xCA, 0xFE, 0xBA, 0xBE, 0x10, 0xFF, 0xFF, 0xFE, 0, 1, 0x12, 0x34, 0, 0, 0, 9, 0xAA, 0xBB, 0xCC, 0xDD, 0, 1, 0,
+    0, // block
+    0x81, 202, 0, 5, 0, 0, 0, 1, 1, 9, b'a', b'b', b'c', b'd', b'e', b'f', b'g', b'h', b'i', 0, 0, 0, 0,
+    0, // SDES
     0x81, 205, 0, 3, 0, 0, 0, 1, 0xCA, 0xFE, 0xBA, 0xBE, 0xFF, 0xFE, 0x00, 0x05, // NACK
     0x81, 206, 0, 2, 0, 0, 0, 1, 0xCA, 0xFE, 0xBA, 0xBE, // PLI
-    0x8F, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B', 1, 0x0B, 0xD0, 0x90, 0xCA, 0xFE, 0xBA, 0xBE, // REMB
+    0x8F, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B', 1, 0x0B, 0xD0, 0x90, 0xCA, 0xFE, 0xBA,
+    0xBE, // REMB
 ];
 
 #[test]
@@ -53,14 +56,14 @@ fn truncated_twins_are_broken_or_shorter() {
 #[test]
 fn impossible_insides() {
     let cases: [(&[u8], bool); 8] = [
-        (&[0x82, 201, 0, 1, 0, 0, 0, 1], false),                         // two blocks announced, none there
-        (&[0x80, 200, 0, 1, 0, 0, 0, 1], false),                         // SR without the sender's part
-        (&[0x83, 203, 0, 1, 0, 0, 0, 1], false),                         // BYE of three, one there
-        (&[0x81, 205, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2], false),             // NACK that asks for nothing
+        (&[0x82, 201, 0, 1, 0, 0, 0, 1], false), // two blocks announced, none there
+        (&[0x80, 200, 0, 1, 0, 0, 0, 1], false), // SR without the sender's part
+        (&[0x83, 203, 0, 1, 0, 0, 0, 1], false), // BYE of three, one there
+        (&[0x81, 205, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2], false), // NACK that asks for nothing
         (&[0x84, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2], false), // half a FIR entry
-        (&[0xA1, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0], true),              // padding of zero
-        (&[0xA1, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 9], true),              // padding longer than the body
-        (&[0x41, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 9], true),              // version 1
+        (&[0xA1, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0], true), // padding of zero
+        (&[0xA1, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 9], true), // padding longer than the body
+        (&[0x41, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 9], true), // version 1
     ];
     for (data, broken) in cases {
         let mut iterator = packets(data);
@@ -105,7 +108,8 @@ fn a_full_slice_keeps_what_was_whole() {
         let mut buf = vec![0; size];
         let mut writer = RtcpWriter::new(&mut buf);
         let whole = [writer.pli(1, 2), writer.nack(1, 2, [5, 9, 70]), writer.bye(&[1])];
-        let expected: usize = whole.iter().zip([12, 20, 8]).filter(|(done, _)| done.is_some()).map(|(_, len)| len).sum();
+        let expected: usize =
+            whole.iter().zip([12, 20, 8]).filter(|(done, _)| done.is_some()).map(|(_, len)| len).sum();
         assert_eq!(writer.len(), expected);
         let len = writer.len();
         assert_eq!(packets(&buf[..len]).count(), whole.iter().flatten().count());

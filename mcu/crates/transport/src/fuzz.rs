@@ -52,7 +52,8 @@ pub fn demux_dtls(mut data: &[u8]) {
 /// Any bytes as SRTP and SRTCP: never authentic; sealed first, they come back as they were.
 pub fn srtp_open(data: &[u8]) {
     for profile in [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmHmacSha1_80] {
-        let key = MasterKey::new(profile, &[7; 32][..profile.key_len()], &[9; 14][..profile.salt_len()]).expect("lengths");
+        let key =
+            MasterKey::new(profile, &[7; 32][..profile.key_len()], &[9; 14][..profile.salt_len()]).expect("lengths");
         let (mut protect, mut unprotect) = (Protect::new(&key), Unprotect::new(&key));
         let mut out = vec![0; data.len()];
         assert!(unprotect.open_rtcp(data, &mut out).is_err());

@@ -159,7 +159,12 @@ fn survives_a_fifth_of_loss_duplicates_and_garbage() {
             4 => vec![datagram[..datagram.len() / 2].to_vec(), datagram],
             _ => vec![datagram],
         });
-        assert!(pair.at_server.keys.is_some() && pair.at_client.keys.is_some(), "seed {seed}: {:?} {:?}", pair.at_server.closed, pair.at_client.closed);
+        assert!(
+            pair.at_server.keys.is_some() && pair.at_client.keys.is_some(),
+            "seed {seed}: {:?} {:?}",
+            pair.at_server.closed,
+            pair.at_client.closed
+        );
         pair.assert_media_flows();
     }
 }
@@ -212,7 +217,11 @@ fn w08_client_hello_in_pieces() {
             let mut pair = Pair::new();
             let start = pair.now;
             pair.run(Duration::from_secs(5), |to_server, datagram| {
-                if to_server { manner(cut_hello(&datagram, count)) } else { vec![datagram] }
+                if to_server {
+                    manner(cut_hello(&datagram, count))
+                } else {
+                    vec![datagram]
+                }
             });
             assert!(pair.at_server.keys.is_some(), "{count} pieces {name}: {:?}", pair.at_server.closed);
             pair.assert_media_flows();

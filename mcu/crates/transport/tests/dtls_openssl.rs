@@ -12,7 +12,9 @@ use transport::srtp::{Keys, Profile, Protect, Unprotect};
 /// Makes an ECDSA certificate with the openssl tool: (certificate, key, fingerprint).
 fn client_certificate(dir: &Path) -> (PathBuf, PathBuf, Fingerprint) {
     let (cert, key, der) = (dir.join("cert.pem"), dir.join("key.pem"), dir.join("cert.der"));
-    let run = |command: &mut Command| assert!(command.stderr(Stdio::null()).status().expect("openssl is installed").success());
+    let run = |command: &mut Command| {
+        assert!(command.stderr(Stdio::null()).status().expect("openssl is installed").success())
+    };
     run(Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
         .args(["-subj", "/CN=test"])

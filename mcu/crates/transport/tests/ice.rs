@@ -64,19 +64,25 @@ fn the_browser_s_last_nomination_decides() {
     let mut leg = Leg::new();
     let (plain, nominating) = (leg.check(false), leg.check(true));
     assert_eq!(leg.agent.remote_address(), None);
-    let IceOutcome::Respond { len, new_address: true, evicted: None } = leg.handle(address(1), &plain) else { panic!() };
+    let IceOutcome::Respond { len, new_address: true, evicted: None } = leg.handle(address(1), &plain) else {
+        panic!()
+    };
     let response = leg.response(len);
     assert_eq!((response.class, response.xor_mapped_address), (Class::Success, Some(address(1))));
     assert!(response.verify_integrity(&integrity_key(&leg.agent.local().pwd)));
     // Before a nomination the last authenticated check shows the way.
     assert_eq!(leg.agent.remote_address(), Some(address(1)));
 
-    assert!(matches!(leg.handle(address(2), &nominating), IceOutcome::Nominated { remote, new_address: true, .. } if remote == address(2)));
+    assert!(
+        matches!(leg.handle(address(2), &nominating), IceOutcome::Nominated { remote, new_address: true, .. } if remote == address(2))
+    );
     assert!(matches!(leg.handle(address(2), &nominating), IceOutcome::Respond { new_address: false, .. }));
     // W10: other paths stay checked without taking over, until the browser nominates one.
     leg.handle(address(3), &plain);
     assert_eq!(leg.agent.remote_address(), Some(address(2)));
-    assert!(matches!(leg.handle(address(1), &nominating), IceOutcome::Nominated { remote, new_address: false, .. } if remote == address(1)));
+    assert!(
+        matches!(leg.handle(address(1), &nominating), IceOutcome::Nominated { remote, new_address: false, .. } if remote == address(1))
+    );
     assert_eq!(leg.agent.remote_address(), Some(address(1)));
     assert_eq!(leg.agent.addresses().count(), 3);
 }
@@ -111,7 +117,10 @@ fn refusals_change_nothing() {
     assert_eq!(leg.handle(address(1), &buf[..len]), IceOutcome::Drop(DropReason::NotBindingRequest));
     let check = leg.check(true);
     let message = Message::parse(&check).unwrap();
-    assert_eq!(leg.agent.handle_binding(leg.now, address(1), &message, &mut [0; 40]), IceOutcome::Drop(DropReason::NoRoom));
+    assert_eq!(
+        leg.agent.handle_binding(leg.now, address(1), &message, &mut [0; 40]),
+        IceOutcome::Drop(DropReason::NoRoom)
+    );
     assert_eq!(leg.agent.remote_address(), None);
 }
 

@@ -56,7 +56,9 @@ fn rfc5769_request() {
 
 #[test]
 fn rfc5769_responses() {
-    for (raw, address) in [(response_v4(), "192.0.2.1:32853"), (response_v6(), "[2001:db8:1234:5678:11:2233:4455:6677]:32853")] {
+    for (raw, address) in
+        [(response_v4(), "192.0.2.1:32853"), (response_v6(), "[2001:db8:1234:5678:11:2233:4455:6677]:32853")]
+    {
         let message = Message::parse(&raw).unwrap();
         assert_eq!(message.class, Class::Success);
         assert_eq!(message.xor_mapped_address, Some(address.parse().unwrap()));
@@ -75,7 +77,9 @@ fn truncated_twins_and_single_bit_errors() {
             forged[at] ^= 1;
             // The fingerprint covers all before it. With its own type changed it is an attribute to be ignored.
             match Message::parse(&forged) {
-                Ok(message) => assert!(!message.has_fingerprint && (8..=9).contains(&(raw.len() - at + 1)), "byte {at}"),
+                Ok(message) => {
+                    assert!(!message.has_fingerprint && (8..=9).contains(&(raw.len() - at + 1)), "byte {at}")
+                }
                 Err(error) => assert_ne!(error, StunError::TooShort, "byte {at}"),
             }
         }

@@ -65,11 +65,8 @@ impl Descriptor {
             let at = self.len;
             let byte = *payload.get(at)?;
             let long = byte & 0x80 != 0;
-            let value = if long {
-                u16::from(byte & 0x7F) << 8 | u16::from(*payload.get(at + 1)?)
-            } else {
-                u16::from(byte)
-            };
+            let value =
+                if long { u16::from(byte & 0x7F) << 8 | u16::from(*payload.get(at + 1)?) } else { u16::from(byte) };
             self.picture_id = Some(PictureId { value, long, at });
             self.len += 1 + usize::from(long);
         }

@@ -33,11 +33,7 @@ struct Record<'a> {
 fn split_record(datagram: &[u8]) -> Option<Record<'_>> {
     let header = datagram.get(..RECORD)?;
     let end = RECORD + usize::from(u16::from_be_bytes([header[11], header[12]]));
-    Some(Record {
-        bytes: datagram.get(..end)?,
-        fragment: datagram.get(RECORD..end)?,
-        rest: datagram.get(end..)?,
-    })
+    Some(Record { bytes: datagram.get(..end)?, fragment: datagram.get(RECORD..end)?, rest: datagram.get(end..)? })
 }
 
 /// True when `datagram` begins with a plaintext record that holds a ClientHello or a piece of one.

@@ -33,9 +33,8 @@ impl Credentials {
     /// Takes a peer's credentials; `None` when lengths or characters are not RFC 8839's.
     #[must_use]
     pub fn checked(ufrag: &str, pwd: &str) -> Option<Credentials> {
-        let valid = |text: &str, min| {
-            (min..=256).contains(&text.len()) && text.bytes().all(|byte| ICE_CHARS.contains(&byte))
-        };
+        let valid =
+            |text: &str, min| (min..=256).contains(&text.len()) && text.bytes().all(|byte| ICE_CHARS.contains(&byte));
         (valid(ufrag, 4) && valid(pwd, 22)).then(|| Credentials { ufrag: ufrag.into(), pwd: pwd.into() })
     }
 }

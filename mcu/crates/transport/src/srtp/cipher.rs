@@ -73,9 +73,7 @@ fn gcm_nonce(salt: &[u8; 12], ssrc: u32, index: u64) -> Nonce {
 fn cm_iv(salt: &[u8; 14], ssrc: u32, index: u64) -> EncryptionContext {
     let mut block = [0; 16];
     block[..14].copy_from_slice(salt);
-    let value = u128::from_be_bytes(block)
-        ^ (u128::from(ssrc) << 64)
-        ^ (u128::from(index & 0xFFFF_FFFF_FFFF) << 16);
+    let value = u128::from_be_bytes(block) ^ (u128::from(ssrc) << 64) ^ (u128::from(index & 0xFFFF_FFFF_FFFF) << 16);
     EncryptionContext::Iv128(FixedLength::from(value.to_be_bytes()))
 }
 
@@ -99,9 +97,8 @@ impl Cipher {
             Cipher::Gcm { key, salt } => {
                 let (header, rest) = buf.split_at_mut(header_len);
                 let (body, tag) = rest.split_at_mut(len - header_len);
-                let sealed = key
-                    .seal_in_place_separate_tag(gcm_nonce(salt, ssrc, index), Aad::from(&*header), body)
-                    .ok()?;
+                let sealed =
+                    key.seal_in_place_separate_tag(gcm_nonce(salt, ssrc, index), Aad::from(&*header), body).ok()?;
                 tag[..GCM_TAG].copy_from_slice(sealed.as_ref());
             }
             Cipher::Cm(cm) => {
@@ -114,7 +111,14 @@ impl Cipher {
     }
 
     /// Opens `packet` (tag at its end) into `out`, which is as long as the plain packet. `None`: not authentic.
-    pub(super) fn open_rtp(&self, packet: &[u8], header_len: usize, ssrc: u32, index: u64, out: &mut [u8]) -> Option<()> {
+    pub(super) fn open_rtp(
+        &self,
+        packet: &[u8],
+        header_len: usize,
+        ssrc: u32,
+        index: u64,
+        out: &mut [u8],
+    ) -> Option<()> {
         let (sealed, tag) = packet.split_at(packet.len() - self.tag_len());
         let (header, body) = sealed.split_at(header_len);
         let (out_header, out_body) = out.split_at_mut(header_len);
@@ -143,7 +147,11 @@ impl Cipher {
                 let (header, rest) = buf.split_at_mut(8);
                 let (body, end) = rest.split_at_mut(len - 8);
                 let sealed = key
-                    .seal_in_place_separate_tag(gcm_nonce(salt, ssrc, index), Aad::from(rtcp_aad(header, trailer)), body)
+                    .seal_in_place_separate_tag(
+                        gcm_nonce(salt, ssrc, index),
+                        Aad::from(rtcp_aad(header, trailer)),
+                        body,
+                    )
                     .ok()?;
                 end[..GCM_TAG].copy_from_slice(sealed.as_ref());
                 end[GCM_TAG..GCM_TAG + 4].copy_from_slice(&trailer);
@@ -172,7 +180,14 @@ impl Cipher {
     }
 
     /// Opens what [`Cipher::split_rtcp`] split into `out`, which is as long as `sealed`. `None`: not authentic.
-    pub(super) fn open_rtcp(&self, sealed: &[u8], tag: &[u8], trailer: [u8; 4], ssrc: u32, out: &mut [u8]) -> Option<()> {
+    pub(super) fn open_rtcp(
+        &self,
+        sealed: &[u8],
+        tag: &[u8],
+        trailer: [u8; 4],
+        ssrc: u32,
+        out: &mut [u8],
+    ) -> Option<()> {
         let index = u64::from(u32::from_be_bytes(trailer) & 0x7FFF_FFFF);
         let (header, body) = sealed.split_at(8);
         let (out_header, out_body) = out.split_at_mut(8);
@@ -269,7 +284,8 @@ mod tests {
             mac: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &[]),
         };
         cm.apply(0, 0, &mut stream).unwrap();
-        let expected = "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
+        let expected =
+            "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
         assert_eq!(stream[..], hex(expected)[..]);
     }
 }
