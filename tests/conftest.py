@@ -139,3 +139,7 @@ def _clean_logs() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-seconds", default="1", help="seconds of each fuzz loop in tests/property (10 in CI)")

@@ -98,7 +98,7 @@ def test_a_process_gets_absolute_paths_or_a_clear_refusal(tmp_path: Path) -> Non
     with pytest.raises(BadSettings, match="MASSALIA_HTTP_PORT") as refused:
         settings({"MASSALIA_HTTP_PORT": "x"}, tmp_path)
     assert refused.value.code == "configuration"
-    with pytest.raises(BadSettings, match="unreadable|cannot be read"):
+    with pytest.raises(BadSettings, match="cannot be read"):
         settings({"MASSALIA_CONFIG": str(tmp_path / "other.yaml")}, tmp_path)
 
 
