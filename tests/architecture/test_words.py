@@ -12,7 +12,7 @@ import pytest
 
 from kernel.errors import ANSWERS
 from kernel.i18n import LANGUAGES, catalogue
-from tests.architecture.sources import product, tree
+from tests.architecture.sources import ROOT, product, tree
 
 NARROW, WIDE = "\u202f", "\u00a0"
 
@@ -54,13 +54,13 @@ def test_every_answer_has_its_sentence() -> None:
 @pytest.mark.parametrize("path", sorted(product()), ids=str)
 def test_every_key_asked_for_exists(path: Path) -> None:
     """Literal keys of ``text("…")``; of a key built from pieces, that some key begins so."""
+    source = (ROOT / path).read_text("utf-8")
     for node in ast.walk(tree(path)):
         if not isinstance(node, ast.Call) or not node.args:
             continue
-        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        key = node.args[0]
-        if called != "text":
+        if ast.unparse(node.func) not in ("text", "i18n.text") or "kernel.i18n" not in source:
             continue
+        key = node.args[0]
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
             assert key.value in catalogue("fr"), f"{path}:{node.lineno}: {key.value}"
         elif isinstance(key, ast.JoinedStr) and isinstance(key.values[0], ast.Constant):

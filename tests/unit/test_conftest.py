@@ -21,10 +21,10 @@ markers=
 
 BAD = {
     "blocked": """
-import asyncio
+import time
 async def test_blocked():
-    end = asyncio.get_running_loop().time() + 0.6
-    while asyncio.get_running_loop().time() < end:
+    end = time.thread_time() + 0.4
+    while time.thread_time() < end:
         pass
 """,
     "leak": """
