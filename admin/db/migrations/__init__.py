@@ -1,0 +1,1 @@
+"""Schema changes, applied in the order of their numbers and never edited once landed (``admin.db.migrate``)."""
