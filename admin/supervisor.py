@@ -22,6 +22,9 @@ from admin.logfile import LogFile
 from admin.restart import Action, Event, Life, State, step
 
 
+Tell = Callable[..., None]
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """What to run. ``stop_signal`` asks for an orderly end; ``is_ready`` replaces the ready line for programs that print none."""
@@ -47,13 +50,13 @@ class GivenUp(Exception):
 class Keeper:
     """Keeps one role alive: carries out what the table says, and feeds it events."""
 
-    def __init__(self, role: Role, log: LogFile, say: Callable[[str], None]) -> None:
+    def __init__(self, role: Role, log: LogFile, tell: Tell) -> None:
         self.role = role
         self.log = log
         self.facts: dict[str, Any] = {}
         self.ready = asyncio.Event()
         self.pid: int | None = None
-        self._say = say
+        self._tell = tell
         self._life = Life(ready_timeout=role.ready_timeout, stop_timeout=role.stop_timeout)
         self._process: asyncio.subprocess.Process | None = None
         self._wake = asyncio.Event()
@@ -75,7 +78,7 @@ class Keeper:
             while self._life.state is not State.STOPPED:
                 event = self._events.pop(0) if self._events else Event.TIMER
                 self._life, action = step(self._life, event, loop.time())
-                self._tell(event)
+                self._report(event)
                 await self._act(action)
                 if not self._events:
                     await self._sleep(loop)
@@ -162,14 +165,14 @@ class Keeper:
         self.ready.set()
         self.post(Event.READY)
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         life, name = self._life, self.role.name
         if event is Event.EXITED and life.state is State.BACKOFF and life.deadline is not None:
-            wait = life.deadline - asyncio.get_running_loop().time()
-            when = "at once" if wait < 0.1 else f"in {wait:.1f} s"
-            self._say(f"{name} died; starting it again {when} (log: {self.log.path})")
+            wait = life.deadline - life.last_death
+            key = "run.restart_later" if wait else "run.restart_now"
+            self._tell(key, role=name, seconds=wait, log=self.log.path)
         elif event is Event.READY and life.deaths:
-            self._say(f"{name} is back (pid {self.pid})")
+            self._tell("run.back", role=name, pid=self.pid)
 
 
 def _how(code: int) -> str:
@@ -181,10 +184,10 @@ def _how(code: int) -> str:
 class Supervisor:
     """Runs roles until ``stop`` is called. Order of the sequence is the order of start; the stop goes backwards."""
 
-    def __init__(self, roles: Sequence[Role], log_dir: Path, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, roles: Sequence[Role], log_dir: Path, tell: Tell) -> None:
+        """``tell(key, **values)`` is called with a sentence of the catalogue when something happens."""
         self._stop = asyncio.Event()
-        self.keepers = {role.name: Keeper(role, LogFile(log_dir / f"{role.name}.log"), say) for role in roles}
+        self.keepers = {role.name: Keeper(role, LogFile(log_dir / f"{role.name}.log"), tell) for role in roles}
 
     def stop(self) -> None:
         self._stop.set()

@@ -1,0 +1,5 @@
+"""``python -m admin.cli``: the same as ``massalia``."""
+
+from admin.cli.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,20 @@
+"""``massalia media``: become the media engine with what the settings say."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from admin import roles
+from admin.cli.terminal import fail, language, load_settings
+from admin.paths import engine_binary
+from kernel.i18n import text
+
+
+def run(_arguments: argparse.Namespace) -> int:
+    settings = load_settings()
+    binary = engine_binary(settings)
+    if binary is None:
+        return fail(text("run.no_engine", language(settings)))
+    settings.control_socket.parent.mkdir(parents=True, exist_ok=True)
+    os.execv(binary, roles.engine(settings, binary).argv)

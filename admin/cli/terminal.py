@@ -1,0 +1,34 @@
+"""What the commands share: the terminal's language, and the settings or a clear refusal."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from config.settings import Settings
+
+
+def language(settings: Settings | None = None) -> str:
+    """French or English: the locale's, else the settings', else French."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if (code := os.environ.get(variable, "")[:2].lower()) in ("fr", "en"):
+            return code
+    return "fr" if settings is None else settings.language
+
+
+def load_settings() -> Settings:
+    """The settings; with a mistake in them: its place on stderr, and the program ends with 1."""
+    from config.load import Refused, load_settings as load
+
+    try:
+        return load(os.environ.get("MASSALIA_CONFIG"))
+    except Refused as refused:
+        for mistake in refused.problems:
+            print(mistake, file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def fail(sentence: str) -> int:
+    """One sentence on stderr; returns exit code 1."""
+    print(sentence, file=sys.stderr)
+    return 1
