@@ -74,5 +74,5 @@ def demo(url: str, room: str, authority: Path | None, pin: str | None) -> Role:
     argv = massalia("demo", "--url", url, "--room", room)
     if authority is not None:
         argv += ["--ca", str(authority)]
-    extra: Mapping[str, str] = {} if pin is None else {"MASSALIA_DEMO_PIN": pin}
+    extra: Mapping[str, str] = {} if pin is None else {"DEMO_ROOM_PIN": pin}
     return Role(name="demo", argv=argv, env={**environment(), **extra}, is_ready=lambda: True)

@@ -177,8 +177,8 @@ class AccountService:
 def check_password(password: str) -> None:
     """Raises BadPassword when a new password is too short, too long or too simple."""
     if len(password) < PASSWORD_MIN:
-        raise BadPassword("password.short")
+        raise BadPassword("password_refused.short")
     if len(password) > PASSWORD_MAX:
-        raise BadPassword("password.long")
+        raise BadPassword("password_refused.long")
     if len(set(password)) < 5:
-        raise BadPassword("password.simple")
+        raise BadPassword("password_refused.simple")

@@ -105,8 +105,8 @@ class House:
     def _demo_room(self) -> tuple[str, str | None]:
         from config.load import load_rooms
 
-        rooms = load_rooms(self._settings.rooms_path)
-        first = min(rooms, key=lambda room: (room.pin_required, room.lobby, room.number))
+        rooms = load_rooms(self._settings.rooms_path).rooms
+        first = min(rooms.values(), key=lambda room: (room.pin_required, room.lobby, room.number))
         return first.slug, first.pins.participant
 
     async def _welcome(self) -> None:

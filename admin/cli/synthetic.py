@@ -1,6 +1,6 @@
 """``massalia demo`` and ``massalia probe``: hands over to ``admin.synthetic``.
 
-The room's code may come from the environment (``MASSALIA_DEMO_PIN``), so that it need not stand in a command line.
+The room's code may come from the environment (``DEMO_ROOM_PIN``), so that it need not stand in a command line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import os
 from importlib import import_module
 
-PIN_VARIABLE = "MASSALIA_DEMO_PIN"
+PIN_VARIABLE = "DEMO_ROOM_PIN"
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -18,13 +18,13 @@ def language(settings: Settings | None = None) -> str:
 
 def load_settings() -> Settings:
     """The settings; with a mistake in them: its place on stderr, and the program ends with 1."""
-    from config.load import Refused, load_settings as load
+    from config.environment import BadSettings, settings
+    from config.problems import render
 
     try:
-        return load(os.environ.get("MASSALIA_CONFIG"))
-    except Refused as refused:
-        for mistake in refused.problems:
-            print(mistake, file=sys.stderr)
+        return settings(os.environ)
+    except BadSettings as bad:
+        print(render(bad.problems, language()), file=sys.stderr)
         raise SystemExit(1) from None
 
 
