@@ -1,7 +1,8 @@
 """Composition root of ``massalia control``: the one place that knows every part and wires them together.
 
-Order matters at the start: the web server listens as soon as rooms are read; the engine and the database are met in the
-background, so that a control plane that died is back in a second whatever else is missing. Nothing here decides anything.
+Order matters at the start: the web server listens as soon as rooms are read; the engine and the database are met in
+the background, so that a control plane that died is back in a second whatever else is missing. Nothing here decides
+anything.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from admin import rooms
 from admin.accounts import views as account_views
 from admin.accounts.service import AccountService
 from admin.paths import WEB_DIST, certificate_files
-from admin.rooms import House, open_house
 from admin.roles import database_dsn
+from admin.rooms import Conferences, open_conferences
 from admin.tls import Certificate
 from admin.web import dashboard, errors, health, pages
 from admin.web.language import COOKIE, LANGUAGE, choose
@@ -41,7 +43,9 @@ STOP_SECONDS: Final = 5.0
 BACKLOG: Final = 512
 
 
-def application(settings: Settings, house: House, accounts: AccountService, watched: health.Watched) -> web.Application:
+def application(
+    settings: Settings, conferences: Conferences, accounts: AccountService, watched: health.Watched
+) -> web.Application:
     """The aiohttp application."""
 
     @web.middleware
@@ -55,11 +59,11 @@ def application(settings: Settings, house: House, accounts: AccountService, watc
     middlewares = [know_asker, errors.answer_errors, account_views.know_session]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_FORM)
     app.on_response_prepare.append(add_headers)
-    pages.setup(app, house, WEB_DIST)
+    pages.setup(app, conferences, WEB_DIST)
     account_views.setup(app, accounts)
-    dashboard.setup(app, house)
+    dashboard.setup(app, conferences)
     health.setup(app, watched)
-    house.setup(app)
+    rooms.setup(app, conferences, settings)
     return app
 
 
@@ -78,25 +82,29 @@ async def serve(settings: Settings) -> None:
         database = Database(database_dsn(settings))
         closing.push_async_callback(database.close)
         certificate = Certificate(*certificate_files(settings))
-        house = await closing.enter_async_context(open_house(settings, clock))
+        conferences = await closing.enter_async_context(open_conferences(settings, clock))
         watched = health.Watched(
-            engine=house.engine,
-            rooms=house,
+            engine=conferences.engine,
+            rooms=conferences,
             database=database.check,
             certificate_days=certificate.days_left,
-            networks=settings.http.metrics_networks,
-            token=settings.http.metrics_token,
+            networks=settings.metrics.allow,
+            token=settings.metrics.token,
         )
-        app = application(settings, house, AccountService(AccountStore(database), clock), watched)
+        app = application(settings, conferences, AccountService(AccountStore(database), clock), watched)
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=STOP_SECONDS
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            shutdown_timeout=STOP_SECONDS,
         )
         await runner.setup()
         closing.push_async_callback(runner.cleanup)
         port = await _listen(runner, settings, certificate)
         tasks.spawn(certificate.watch(), "certificate")
         tasks.spawn(database.run(), "database")
-        log.info("control ready", port=port, rooms=len(house.specs()))
+        log.info("control ready", port=port, rooms=len(conferences.specs()))
         print(json.dumps({"ready": True, "port": port}), flush=True)
         await stop.wait()
         log.info("control stopping")

@@ -1,9 +1,10 @@
 """A local certificate authority and the server's certificate, for machines without a certificate of their own.
 
-ECDSA P-256, SHA-256 (RFC 5480, RFC 5280). The authority lives ten years and signs nothing but this server (path length 0, and
-name constraints are left out on purpose: addresses change). The server's certificate lives 397 days, the longest that browsers
-take, and is made anew when it nears its end or when the machine's names or addresses change. Keys are written with mode 0600
-before the certificate, each file by rename, so that a reader never sees half of one.
+ECDSA P-256, SHA-256 (RFC 5480, RFC 5280). The authority lives ten years and signs nothing but this server (path
+length 0, and name constraints are left out on purpose: addresses change). The server's certificate lives 397 days,
+the longest that browsers take, and is made anew when it nears its end or when the machine's names or addresses
+change. Keys are written with mode 0600 before the certificate, each file by rename, so that a reader never sees
+half of one.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def how_to_trust(authority: Path, language: str) -> tuple[tuple[str, str], ...]:
     macos = f"sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {authority.name}"
     windows = f"certutil -addstore -f ROOT {authority.name}"
     if language == "fr":
-        firefox = "Paramètres › Vie privée et sécurité › Certificats › Afficher › Autorités › Importer, cocher « sites web »"
+        firefox = (
+            "Paramètres › Vie privée et sécurité › Certificats › Afficher › Autorités › Importer, cocher « sites web »"
+        )
         admin = "invite de commandes, en administrateur"
     else:
         firefox = "Settings › Privacy & Security › Certificates › View › Authorities › Import, tick “websites”"
@@ -230,9 +233,7 @@ def _usage(signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _load_pair(
-    certificate: Path, key: Path
-) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
+def _load_pair(certificate: Path, key: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
     """The pair, or None when a file is missing, damaged, or the two do not belong together: it is then made anew."""
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
@@ -267,9 +268,7 @@ def _store(
 ) -> None:
     from cryptography.hazmat.primitives import serialization
 
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     _write(key_path, pem, 0o600)
     _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 

@@ -9,7 +9,6 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
 from admin.db.embedded import SOCKET_NAME, SOCKET_PATH_LIMIT, DatabaseError, binaries
@@ -116,7 +115,9 @@ def udp_in_use(listen: tuple[str, ...], port: int) -> str | None:
     return None
 
 
-def _first_problem(families: tuple[socket.AddressFamily, ...], kind: socket.SocketKind, host: str, port: int) -> str | None:
+def _first_problem(
+    families: tuple[socket.AddressFamily, ...], kind: socket.SocketKind, host: str, port: int
+) -> str | None:
     for family in families:
         try:
             probe = socket.socket(family, kind)
@@ -141,5 +142,3 @@ def _first_problem(families: tuple[socket.AddressFamily, ...], kind: socket.Sock
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-

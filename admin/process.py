@@ -1,7 +1,8 @@
 """Starting and ending one child process so that it never outlives its supervisor. Linux only.
 
-Each child leads its own process group (a Ctrl-C of the terminal reaches the supervisor alone, which stops the children in order)
-and gets ``end_signal`` from the kernel when its parent dies (prctl PR_SET_PDEATHSIG, prctl(2)), even by SIGKILL.
+Each child leads its own process group (a Ctrl-C of the terminal reaches the supervisor alone, which stops the
+children in order) and gets ``end_signal`` from the kernel when its parent dies (prctl PR_SET_PDEATHSIG, prctl(2)),
+even by SIGKILL.
 """
 
 from __future__ import annotations

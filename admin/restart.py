@@ -1,8 +1,8 @@
 """The life of one supervised process as a table: pure, no I/O, no clock (``now`` in seconds is an argument).
 
-A process that dies is started again at once the first time; when it dies again within ``WINDOW`` it waits longer each time
-(``BACKOFF``), so that a crash loop neither eats the machine nor leaves the house dark for long. A process that has never been
-ready and has died ``GIVE_UP`` times is given up: something is wrong that waiting does not mend.
+A process that dies is started again at once the first time; when it dies again within ``WINDOW`` it waits longer
+each time (``BACKOFF``), so that a crash loop neither eats the machine nor leaves the house dark for long. A process
+that has never been ready and has died ``GIVE_UP`` times is given up: something is wrong that waiting does not mend.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """The supervisor of ``massalia run``: parents every process of the house on one machine.
 
-It starts the roles (all at once: each tolerates that the others are not there yet), waits until all are ready, starts again what
-dies (rules: ``admin.restart``), and at the end stops them in the opposite order. A child never outlives it (``admin.process``).
-In production systemd does this work with the same role commands (deploy/systemd).
+It starts the roles (all at once: each tolerates that the others are not there yet), waits until all are ready,
+starts again what dies (rules: ``admin.restart``), and at the end stops them in the opposite order. A child never
+outlives it (``admin.process``). In production systemd does this work with the same role commands (deploy/systemd).
 
-A role says that it is ready by one JSON line ``{"ready": true, …}`` on its stdout; other lines on stdout and stderr are its log.
+A role says that it is ready by one JSON line ``{"ready": true, …}`` on its stdout; other lines on stdout and stderr
+are its log.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from admin import process
 from admin.logfile import LogFile
 from admin.restart import Action, Event, Life, State, step
 
-
 Tell = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What to run. ``stop_signal`` asks for an orderly end; ``is_ready`` replaces the ready line for programs that print none."""
+    """What to run. ``stop_signal`` asks for an orderly end; ``is_ready`` replaces the ready line for programs that
+    print none.
+    """
 
     name: str
     argv: Sequence[str]
@@ -80,7 +82,7 @@ class Keeper:
                 self._life, action = step(self._life, event, loop.time())
                 self._report(event)
                 await self._act(action)
-                if not self._events:
+                if not self._events and self._life.state is not State.STOPPED:
                     await self._sleep(loop)
         finally:
             if self._process is not None:
@@ -125,7 +127,7 @@ class Keeper:
         task.add_done_callback(self._watchers.discard)
 
     async def _watch(self, started: asyncio.subprocess.Process) -> None:
-        assert started.stdout is not None and started.stderr is not None
+        assert started.stdout is not None and started.stderr is not None  # noqa: S101 - spawned with pipes
         jobs = [
             asyncio.create_task(process.lines(started.stdout, self._take_stdout)),
             asyncio.create_task(process.lines(started.stderr, self.log.write)),
@@ -146,7 +148,7 @@ class Keeper:
         self.post(Event.EXITED)
 
     async def _poll(self, is_ready: Callable[[], bool]) -> None:
-        while not is_ready():
+        while not is_ready():  # noqa: ASYNC110 - a file of another program, nobody sets an Event
             await asyncio.sleep(0.05)
         self._is_ready()
 
@@ -193,8 +195,12 @@ class Supervisor:
         self._stop.set()
 
     async def run(self, when_ready: Callable[[], Any] | None = None) -> None:
-        """Until stopped. ``when_ready`` (a coroutine function) is called once, when every role is ready. Raises GivenUp."""
-        running = {name: asyncio.create_task(keeper.run(), name=f"keep {name}") for name, keeper in self.keepers.items()}
+        """Until stopped. ``when_ready`` (a coroutine function) is called once, when every role is ready. Raises
+        GivenUp.
+        """
+        running = {
+            name: asyncio.create_task(keeper.run(), name=f"keep {name}") for name, keeper in self.keepers.items()
+        }
         ready = asyncio.create_task(self._all_ready(when_ready), name="ready")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         try:

@@ -1,4 +1,6 @@
-"""The web server's TLS: context (TLS 1.2 and 1.3, ECDHE with AEAD only) and a live reload when the certificate's files change."""
+"""The web server's TLS: context (TLS 1.2 and 1.3, ECDHE with AEAD only) and a live reload when the certificate's files
+change.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Certificate:
         return (self._end - dt.datetime.now(dt.UTC)).total_seconds() / 86_400
 
     def reload(self) -> bool:
-        """Serve the new pair to new connections if the files changed and fit together; else keep the old one and say why."""
+        """Serve the new pair to new connections if the files changed and fit together; else keep the old one and say
+        why.
+        """
         stamp = self._now_on_disk()
         if stamp == self._stamp or stamp is None:
             return False

@@ -95,6 +95,20 @@ class Limits(Section):
     connections_per_address: Annotated[int, Meta(ge=1, le=100_000, description="WebSockets from one address.")] = 250
 
 
+class Metrics(Section):
+    """Who else than the machine itself may read ``/metrics``."""
+
+    allow: Annotated[tuple[Network, ...], Meta(max_length=32, description="Networks of the monitoring.")] = ()
+    token: Annotated[
+        str | None,
+        Meta(min_length=16, max_length=256, description="Bearer token of the monitoring.", extra={"secret": True}),
+    ] = None
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Metrics(allow={self.allow}, token={'set' if self.token else None})"
+
+
 class Settings(Section):
     """Everything."""
 
@@ -103,6 +117,7 @@ class Settings(Section):
     media: Media = Media()
     database: Database = Database()
     log: Log = Log()
+    metrics: Metrics = Metrics()
     limits: Limits = Limits()
     data_dir: Annotated[Location, Meta(description="Runtime files.")] = "var"
     rooms_dir: Annotated[Location, Meta(description="Rooms as YAML.")] = "config/rooms"

@@ -1,8 +1,8 @@
-"""How many sign-ins may fail: counted per account and address, per address, and per account from everywhere. Pure: ``now`` in
-seconds is an argument.
+"""How many sign-ins may fail: counted per account and address, per address, and per account from everywhere. Pure:
+``now`` in seconds is an argument.
 
-The pair is strict, so that guessing stops early; the account's own limit is loose, so that a stranger who does not share the
-person's address can hardly lock the person out. Memory is bounded: the oldest counters go first.
+The pair is strict, so that guessing stops early; the account's own limit is loose, so that a stranger who does not
+share the person's address can hardly lock the person out. Memory is bounded: the oldest counters go first.
 """
 
 from __future__ import annotations

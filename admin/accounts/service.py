@@ -1,7 +1,8 @@
 """Rules of the accounts: who may sign in, how long, with which passwords. No HTTP, no SQL.
 
-Passwords are hashed with argon2id (RFC 9106, the library's RFC_9106_LOW_MEMORY profile: 64 MiB), two at a time, outside the event
-loop. An unknown address costs the same time as a wrong password, so that answers do not tell who has an account.
+Passwords are hashed with argon2id (RFC 9106, the library's RFC_9106_LOW_MEMORY profile: 64 MiB), two at a time,
+outside the event loop. An unknown address costs the same time as a wrong password, so that answers do not tell who
+has an account.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class AccountService:
             self._attempts.failed(email, address, self._clock.now())
             log.warning("sign-in failed", address=address)
             raise BadSignIn(self._attempts.left(email, address, self._clock.now()))
-        assert account is not None
+        assert account is not None  # noqa: S101 - verified just now
         self._attempts.succeeded(email, address)
         token, now = ids.new_token(), utc(self._clock)
         end = now + SESSION_LIFE
@@ -126,7 +127,7 @@ class AccountService:
         log.info("password changed", account=session.account.id)
 
     async def reset_password(self, email: str, password: str | None = None) -> str:
-        """Set a new password (random if none is given) and end all sessions; returns it. Raises Remote("unknown_account")."""
+        """Set a new password (random if none is given) and end all sessions; returns it. Raises Remote("forbidden")."""
         account = await self._store.by_email(normalise_email(email))
         if account is None:
             raise Remote("forbidden", f"there is no account {email}")
@@ -141,7 +142,9 @@ class AccountService:
         if present is not None:
             return present.email, None
         password = new_password()
-        added = await self._store.add(FIRST_ADMINISTRATOR, "Administrateur", "administrator", await self._hash(password))
+        added = await self._store.add(
+            FIRST_ADMINISTRATOR, "Administrateur", "administrator", await self._hash(password)
+        )
         return FIRST_ADMINISTRATOR, password if added else None
 
     async def _verify(self, account: Account | None, password: str) -> bool:
@@ -149,7 +152,7 @@ class AccountService:
 
         hasher = await self._ready_hasher()
         stored = self._decoy if account is None or account.disabled else account.password_hash
-        assert stored is not None
+        assert stored is not None  # noqa: S101 - set by _ready_hasher
         try:
             async with self._hashing:
                 await asyncio.to_thread(hasher.verify, stored, password[:PASSWORD_MAX])

@@ -60,7 +60,9 @@ class AccountStore:
         async with self._db.connection() as connection:
             await connection.execute("UPDATE accounts SET password_hash = $2 WHERE id = $1", account_id, password_hash)
 
-    async def open_session(self, account_id: int, token_hash: bytes, now: dt.datetime, end: dt.datetime, address: str) -> None:
+    async def open_session(
+        self, account_id: int, token_hash: bytes, now: dt.datetime, end: dt.datetime, address: str
+    ) -> None:
         """Add a session and sweep those that have ended."""
         async with self._db.connection() as connection, connection.transaction():
             await connection.execute("DELETE FROM account_sessions WHERE expires_at <= $1", now)

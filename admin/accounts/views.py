@@ -26,7 +26,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def know_session(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find the session of the portal's pages. Without a database the public pages still work; the protected ones say so."""
+    """Find the session of the portal's pages. Without a database the public pages still work; the protected ones say
+    so.
+    """
     cookie = request.cookies.get(COOKIE)
     protected = request.path == "/admin" or request.path.startswith("/admin/")
     if cookie and (protected or request.path in WITH_SESSION):

@@ -29,9 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def as_json(found: Sequence[Finding], words: str) -> str:
     rows = [
-        {"part": f.part, "level": f.level, "check": f.key, "text": f.sentence(words), "mend": f.mend(words)} for f in found
+        {"part": f.part, "level": f.level, "check": f.key, "text": f.sentence(words), "mend": f.mend(words)}
+        for f in found
     ]
-    return json.dumps({"ok": all(f.level is not Level.ERROR for f in found), "findings": rows}, ensure_ascii=False, indent=2)
+    return json.dumps(
+        {"ok": all(f.level is not Level.ERROR for f in found), "findings": rows}, ensure_ascii=False, indent=2
+    )
 
 
 def as_text(found: Sequence[Finding], words: str, colour: bool) -> str:

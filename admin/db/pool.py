@@ -1,7 +1,7 @@
 """The connection pool, made in the background: the control plane serves rooms before, after and without the database.
 
-``connection`` fails at once with ``Local("unavailable")`` while there is no database. The background task connects with growing
-pauses, migrates, and from then on the pool itself reconnects what breaks.
+``connection`` fails at once with ``Local("unavailable")`` while there is no database. The background task connects
+with growing pauses, migrates, and from then on the pool itself reconnects what breaks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Database:
         """Why the database is not usable, in English for the operator; None when it is."""
 
     async def run(self) -> None:
-        """Connect and migrate, trying again until it works; then return. A schema that does not fit is tried again slowly."""
+        """Connect and migrate, trying again until it works; then return. A schema that does not fit is tried again
+        slowly.
+        """
         attempt = 0
         while True:
             try:
@@ -73,8 +75,13 @@ class Database:
         try:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT) as connection:
                 yield connection
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
-                asyncpg.CannotConnectNowError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.InterfaceError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+        ) as error:
             raise Local("unavailable", f"database: {error}") from error
 
     async def check(self) -> str | None:

@@ -6,6 +6,7 @@ import datetime as dt
 import ssl
 import stat
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from admin.certs import covered
@@ -80,7 +81,7 @@ def dates(start: dt.datetime, end: dt.datetime, now: dt.datetime) -> Finding:
 def _chain(chain: list) -> Finding:  # type: ignore[type-arg]
     from cryptography.exceptions import InvalidSignature
 
-    for lower, upper in zip(chain, chain[1:], strict=False):
+    for lower, upper in pairwise(chain):
         try:
             lower.verify_directly_issued_by(upper)
         except (ValueError, TypeError, InvalidSignature):

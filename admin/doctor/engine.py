@@ -1,4 +1,6 @@
-"""The media engine: does it answer, with how many threads, and does UDP reach it (by a leg opened for the moment of the check)."""
+"""The media engine: does it answer, with how many threads, and does UDP reach it (by a leg opened for the moment of
+the check).
+"""
 
 from __future__ import annotations
 
@@ -70,5 +72,3 @@ async def _udp(client: EngineClient) -> list[Finding]:
         return await asyncio.to_thread(lambda: list(network.udp_path(opened.local.candidates, credentials)))
     finally:
         await client.request(m.RoomClose(room=room))
-
-

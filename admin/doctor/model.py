@@ -30,13 +30,13 @@ class Finding:
         return "" if self.level is Level.OK else text(f"doctor.{self.key}_mend", language, **self.values)
 
 
-def ok(part: str, key: str, **values: object) -> Finding:
-    return Finding(part, Level.OK, key, values)
+def ok(part: str, name: str, /, **values: object) -> Finding:
+    return Finding(part, Level.OK, name, values)
 
 
-def warning(part: str, key: str, **values: object) -> Finding:
-    return Finding(part, Level.WARNING, key, values)
+def warning(part: str, name: str, /, **values: object) -> Finding:
+    return Finding(part, Level.WARNING, name, values)
 
 
-def error(part: str, key: str, **values: object) -> Finding:
-    return Finding(part, Level.ERROR, key, values)
+def error(part: str, name: str, /, **values: object) -> Finding:
+    return Finding(part, Level.ERROR, name, values)

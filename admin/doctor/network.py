@@ -1,5 +1,5 @@
-"""Ports, and the UDP path: a real ICE connectivity check (RFC 8445 §7.2) to each address that the engine announces, small and as
-large as a full video packet with fragmentation forbidden, as browsers will send them.
+"""Ports, and the UDP path: a real ICE connectivity check (RFC 8445 §7.2) to each address that the engine announces,
+small and as large as a full video packet with fragmentation forbidden, as browsers will send them.
 
 The engine answers nobody it does not know, so the doctor opens a leg of its own for the moment of the check
 (``admin.doctor.engine``) and signs its binding requests with that leg's password (STUN, RFC 8489 §14.5 and §14.7).
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from admin import preflight
-from admin.doctor.model import Finding, error, ok, warning
+from admin.doctor.model import Finding, error, ok
 from config.settings import Settings
 from mcu.messages import Candidate
 
@@ -54,11 +54,17 @@ def ports(settings: Settings, running: bool) -> Iterator[Finding]:
             yield error("ports", "tcp_silent", port=port)
         return
     reason = preflight.tcp_in_use(settings.http.host, port)
-    yield ok("ports", "tcp_free", port=port) if reason is None else error("ports", "tcp_taken", port=port, reason=reason)
+    yield (
+        ok("ports", "tcp_free", port=port) if reason is None else error("ports", "tcp_taken", port=port, reason=reason)
+    )
     media = settings.media
     for udp in range(media.port, media.port + (media.shards or preflight.default_shards())) if media.port else ():
         reason = preflight.udp_in_use(media.listen, udp)
-        yield ok("ports", "udp_free", port=udp) if reason is None else error("ports", "udp_taken", port=udp, reason=reason)
+        yield (
+            ok("ports", "udp_free", port=udp)
+            if reason is None
+            else error("ports", "udp_taken", port=udp, reason=reason)
+        )
 
 
 def answers_tcp(host: str, port: int) -> bool:
@@ -110,7 +116,7 @@ def ask(address: str, port: int, request: bytes, timeout: float = TIMEOUT) -> bo
 
 
 def binding_request(transaction: bytes, credentials: Credentials, size: int = 0) -> bytes:
-    """A signed binding request of a controlling agent, filled up to at least ``size`` bytes with SOFTWARE attributes."""
+    """A signed binding request of a controlling agent, filled up to at least ``size`` bytes with SOFTWARE."""
     attributes = _attribute(USERNAME, credentials.username.encode())
     attributes += _attribute(PRIORITY, struct.pack("!I", 0x6E0000FF)) + _attribute(USE_CANDIDATE, b"")
     attributes += _attribute(ICE_CONTROLLING, bytes(8))

@@ -1,5 +1,6 @@
-"""Forms that another site cannot send: a random token in a ``__Host-`` cookie and in the form must agree (double submit), and the
-browser's Origin and Sec-Fetch-Site, when sent, must say that the form is ours."""
+"""Forms that another site cannot send: a random token in a ``__Host-`` cookie and in the form must agree (double
+submit), and the browser's Origin and Sec-Fetch-Site, when sent, must say that the form is ours.
+"""
 
 from __future__ import annotations
 

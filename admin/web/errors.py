@@ -1,5 +1,6 @@
-"""Every error becomes an answer in plain words: a page for people, JSON for programs. What is our fault is logged with a code
-that the person can read to the helper."""
+"""Every error becomes an answer in plain words: a page for people, JSON for programs. What is our fault is logged with
+a code that the person can read to the helper.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ def answer(
     reference: str = "",
     headers: dict[str, str] | None = None,
 ) -> web.Response:
-    """The error as a page or as JSON. ``key`` names the title and the sentence in the catalogue (``page.<key>_title``)."""
+    """The error as a page or as JSON. ``key`` names the title and the sentence in the catalogue
+    (``page.<key>_title``).
+    """
     language = request.get(LANGUAGE, "fr")
     words = sentence or text(f"page.{key}", language)
     if request.path.startswith(PROGRAM_PATHS):

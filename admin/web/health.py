@@ -1,7 +1,8 @@
 """Watch points: ``/healthz`` (this process answers), ``/readyz`` (it can open meetings), ``/metrics`` (Prometheus).
 
-The engine's counters are asked for at each scrape and shown as ``massalia_engine_<name>_total``. Metrics tell who uses what and how
-much: they are shown to the machine itself, to the networks and with the token of the settings, to nobody else.
+The engine's counters are asked for at each scrape and shown as ``massalia_engine_<name>_total``. Metrics tell who
+uses what and how much: they are shown to the machine itself, to the networks and with the token of the settings, to
+nobody else.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """200 when meetings can be held: the engine answers and there are rooms. The database is told, but rooms do without it."""
+    """200 when meetings can be held: the engine answers and there are rooms. The database is told, but rooms do
+    without it.
+    """
     watched = request.app[WATCHED]
     problem = await watched.database()
     parts = {
@@ -70,7 +73,9 @@ async def readyz(request: web.Request) -> web.Response:
         "database": problem is None,
     }
     ready = parts["engine"] and parts["rooms"]
-    body = {"status": "ready" if ready else "not ready"} | {name: "ok" if well else "away" for name, well in parts.items()}
+    body = {"status": "ready" if ready else "not ready"} | {
+        name: "ok" if well else "away" for name, well in parts.items()
+    }
     return web.json_response(body, status=200 if ready else 503)
 
 

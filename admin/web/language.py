@@ -1,5 +1,6 @@
-"""Which language a person gets: what he chose (``?lang=``, remembered in a cookie), else Accept-Language (RFC 9110 §12.5.4),
-else the house's own."""
+"""Which language a person gets: what he chose (``?lang=``, remembered in a cookie), else Accept-Language (RFC 9110
+§12.5.4), else the house's own.
+"""
 
 from __future__ import annotations
 

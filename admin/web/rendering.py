@@ -1,4 +1,4 @@
-"""Server-rendered pages: jinja2 with autoescape; every word comes from the catalogue; styles are the design system's."""
+"""Server-rendered pages: jinja2 with autoescape; words come from the catalogue, styles from the design system."""
 
 from __future__ import annotations
 
@@ -48,14 +48,18 @@ def page(request: web.Request, template: str, status: int = 200, **values: Any) 
         return text(key, language, **places)
 
     other = "en" if language == "fr" else "fr"
-    body = environment().get_template(template).render(
-        t=t,
-        language=language,
-        other=other,
-        path=request.path if request.method == "GET" and status < 400 else "/",
-        session=request.get(SESSION),
-        csrf=csrf.token(request),
-        **values,
+    body = (
+        environment()
+        .get_template(template)
+        .render(
+            t=t,
+            language=language,
+            other=other,
+            path=request.path if request.method == "GET" and status < 400 else "/",
+            session=request.get(SESSION),
+            csrf=csrf.token(request),
+            **values,
+        )
     )
     response = web.Response(text=body, status=status, content_type="text/html", charset="utf-8")
     response.headers["Cache-Control"] = "no-store"

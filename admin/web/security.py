@@ -1,7 +1,8 @@
 """Headers that every answer carries, and the real address of who asks.
 
-Content-Security-Policy (CSP level 3) allows our own files only: no inline script or style, no frames, no plugins. HSTS (RFC 6797)
-is left out for ``localhost`` and addresses: there it would only lock a person out of other programs on the same machine.
+Content-Security-Policy (CSP level 3) allows our own files only: no inline script or style, no frames, no plugins.
+HSTS (RFC 6797) is left out for ``localhost`` and addresses: there it would only lock a person out of other programs
+on the same machine.
 """
 
 from __future__ import annotations
