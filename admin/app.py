@@ -18,7 +18,6 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from admin import rooms
 from admin.accounts import views as account_views
 from admin.accounts.service import AccountService
 from admin.paths import WEB_DIST, certificate_files
@@ -27,10 +26,12 @@ from admin.rooms import Conferences, open_conferences
 from admin.tls import Certificate
 from admin.web import dashboard, errors, health, pages
 from admin.web.language import COOKIE, LANGUAGE, choose
-from admin.web.security import ADDRESS, add_headers, client_address
+from admin.web.security import ADDRESS, add_headers, plain
 from config.settings import Settings
 from kernel.clock import SystemClock
 from kernel.tasks import Tasks
+from signalling.webrtc import endpoint
+from signalling.webrtc.address import client_address
 
 log = structlog.get_logger("admin.app")
 
@@ -50,8 +51,7 @@ def application(
 
     @web.middleware
     async def know_asker(request: web.Request, handler: Handler) -> web.StreamResponse:
-        forwarded = request.headers.getall("X-Forwarded-For", [])
-        request[ADDRESS] = client_address(request.remote, forwarded, settings.http.trusted_proxies)
+        request[ADDRESS] = plain(client_address(request, settings.http.trusted_proxies))
         accept = request.headers.get("Accept-Language", "")[:500]
         request[LANGUAGE] = choose(request.query.get("lang"), request.cookies.get(COOKIE), accept, settings.language)
         return await handler(request)
@@ -62,8 +62,10 @@ def application(
     pages.setup(app, conferences, WEB_DIST)
     account_views.setup(app, accounts)
     dashboard.setup(app, conferences)
-    health.setup(app, watched)
-    rooms.setup(app, conferences, settings)
+    signalling = endpoint.setup(
+        app, rooms=conferences.rooms, media=conferences.media, settings=settings, clock=conferences.clock
+    )
+    health.setup(app, watched, signalling.metrics)
     return app
 
 

@@ -9,10 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-from aiohttp import web
-from signalling.media import MediaPlane
-from signalling.rooms.pins import PinGuard
-from signalling.rooms.registry import Rooms
 
 from config.rooms import RoomSpec
 from config.settings import Settings
@@ -22,7 +18,9 @@ from kernel.events import Bus
 from kernel.tasks import Tasks
 from mcu import messages as m
 from mcu.engine import EngineClient
-from signalling.webrtc import endpoint
+from signalling.media import MediaPlane
+from signalling.rooms.pins import PinGuard
+from signalling.rooms.registry import Rooms
 
 log = structlog.get_logger("admin.rooms")
 
@@ -46,6 +44,7 @@ class Conferences:
 
     rooms: Rooms
     media: MediaPlane
+    clock: Clock
     engine: EngineClient
     """A second connection, for counters."""
 
@@ -89,12 +88,7 @@ async def open_conferences(settings: Settings, clock: Clock) -> AsyncIterator[Co
         await media.start()
         await engine.start()
         try:
-            yield Conferences(rooms, media, engine)
+            yield Conferences(rooms, media, clock, engine)
         finally:
             await engine.close()
             await media.stop()
-
-
-def setup(app: web.Application, conferences: Conferences, settings: Settings) -> None:
-    """The browsers' WebSocket and the rooms' public facts."""
-    endpoint.setup(app, conferences.rooms, conferences.media, settings)

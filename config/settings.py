@@ -27,6 +27,7 @@ Mapping = Annotated[str, Meta(extra={"expected": "mapping_of_addresses"}, max_le
 Network = Annotated[str, Meta(extra={"expected": "network"}, max_length=64)]
 Url = Annotated[str, Meta(pattern=r"^https://[^\s/]+$", max_length=512, extra={"expected": "url"})]
 Dsn = Annotated[str, Meta(pattern=r"^postgres(ql)?://\S+$", max_length=1024, extra={"expected": "dsn", "secret": True})]
+Token = Annotated[str, Meta(min_length=16, max_length=256, extra={"secret": True})]
 Location = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
@@ -99,10 +100,7 @@ class Metrics(Section):
     """Who else than the machine itself may read ``/metrics``."""
 
     allow: Annotated[tuple[Network, ...], Meta(max_length=32, description="Networks of the monitoring.")] = ()
-    token: Annotated[
-        str | None,
-        Meta(min_length=16, max_length=256, description="Bearer token of the monitoring.", extra={"secret": True}),
-    ] = None
+    token: Annotated[Token | None, Meta(description="Bearer token of the monitoring, 16 characters or more.")] = None
 
     def __repr__(self) -> str:
         """Without the token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import NoReturn
 
 from admin import roles
@@ -18,4 +19,8 @@ def run(_arguments: argparse.Namespace) -> int:
     if binary is None:
         return fail(text("run.no_engine", language(settings)))
     settings.control_socket.parent.mkdir(parents=True, exist_ok=True)
-    os.execv(binary, list(roles.engine(settings, binary).argv))  # noqa: S606 - becomes the engine
+    return _become(binary, list(roles.engine(settings, binary).argv))
+
+
+def _become(program: Path, argv: list[str]) -> NoReturn:
+    os.execv(program, argv)  # noqa: S606 - our own program

@@ -108,7 +108,7 @@ def _own(server: Embedded, user: pwd.struct_passwd | None) -> None:
 
 
 def _as_user(user: pwd.struct_passwd | None, data: Path, end_signal: str) -> list[str]:
-    """The setpriv(1) words that change the user (which clears the death signal: so it is set again) and keep passage."""
+    """The setpriv(1) words that change the user (that clears the death signal: set again) and keep passage."""
     if user is None:
         return []
     setpriv = shutil.which("setpriv")
@@ -134,7 +134,9 @@ def _initialise(bin_dir: Path, data: Path, user: pwd.struct_passwd | None) -> No
         os.chown(fresh, user.pw_uid, user.pw_gid)
     argv = [*_as_user(user, fresh, "KILL"), str(bin_dir / "initdb"), "-D", str(fresh), "-U", SUPERUSER]
     argv += ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(  # noqa: S603 - our own program
+        argv, capture_output=True, text=True, timeout=120, check=False
+    )
     if done.returncode != 0:
         shutil.rmtree(fresh, ignore_errors=True)
         why = (done.stderr or done.stdout).strip().splitlines()

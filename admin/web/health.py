@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -38,7 +38,6 @@ class Engine(Protocol):
 
 class RoomFacts(Protocol):
     def specs(self) -> list[RoomSpec]: ...
-    def present(self, slug: str) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,13 @@ class Watched:
     token: str | None = None
 
 
+class Collector(Protocol):
+    """Of prometheus_client, which is loaded at the first scrape only."""
+
+    def collect(self) -> Iterable[Metric]: ...
+
+
+SIGNALLING: Final[web.AppKey[Collector]] = web.AppKey("signalling")
 WATCHED: Final[web.AppKey[Watched]] = web.AppKey("watched", Watched)
 _STARTED = time.time()
 
@@ -87,6 +93,7 @@ async def metrics(request: web.Request) -> web.Response:
 
     registry = CollectorRegistry()
     ProcessCollector(registry=registry, namespace="massalia_control")
+    registry.register(request.app[SIGNALLING])
     registry.register(_Snapshot(await _facts(watched)))
     body = generate_latest(registry)
     return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
@@ -108,12 +115,10 @@ async def _facts(watched: Watched) -> list[Metric]:
     def gauge(name: str, text: str, value: float) -> None:
         found.append(GaugeMetricFamily(f"massalia_{name}", text, value=value))
 
-    present = GaugeMetricFamily("massalia_room_participants", "People in the room.", labels=["room"])
     seats = GaugeMetricFamily("massalia_room_seats", "Seats of the room.", labels=["room"])
     for spec in watched.rooms.specs():
-        present.add_metric([spec.slug], watched.rooms.present(spec.slug))
         seats.add_metric([spec.slug], spec.seats)
-    found += [present, seats]
+    found.append(seats)
     gauge("start_time_seconds", "Start of the control plane, seconds since 1970.", _STARTED)
     gauge("database_up", "Whether the database answers.", float(await watched.database() is None))
     if (days := watched.certificate_days()) is not None:
@@ -147,7 +152,7 @@ def _engine_metrics(stats: m.Counters) -> list[Metric]:
 
 
 class _Snapshot:
-    """A collector for prometheus_client over values read just now."""
+    """A ``Collector`` over values read just now."""
 
     def __init__(self, found: list[Metric]) -> None:
         self._found = found
@@ -156,8 +161,9 @@ class _Snapshot:
         return iter(self._found)
 
 
-def setup(app: web.Application, watched: Watched) -> None:
+def setup(app: web.Application, watched: Watched, signalling: Collector) -> None:
     app[WATCHED] = watched
+    app[SIGNALLING] = signalling
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)

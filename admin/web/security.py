@@ -56,19 +56,6 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers["Server"] = "Massalia"
 
 
-def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[str]) -> str:
-    """The client's address: walk X-Forwarded-For from the right as long as the speaker is a trusted proxy."""
-    networks = [ipaddress.ip_network(network, strict=False) for network in trusted]
-    address = _plain(peer or "")
-    hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
-    while hops and _within(address, networks):
-        claimed = _plain(hops.pop())
-        if not _is_address(claimed):
-            break
-        address = claimed
-    return address
-
-
 def is_loopback(address: str) -> bool:
     return _is_address(address) and ipaddress.ip_address(address).is_loopback
 
@@ -85,7 +72,7 @@ def _within(address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.I
     return any(ip.version == network.version and ip in network for network in networks)
 
 
-def _plain(address: str) -> str:
+def plain(address: str) -> str:
     """Without a zone, and an IPv4-mapped IPv6 address as IPv4: ``::ffff:192.0.2.1%eth0`` → ``192.0.2.1``."""
     bare = address.split("%", 1)[0]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -40,7 +41,7 @@ async def test_changed_migration_is_refused(database: Database) -> None:
 
 
 async def test_schema_file_is_what_the_migrations_make(database: Database, postgres: Embedded) -> None:
-    """To renew it after a new migration: write what this test prints."""
+    """To renew it after a new migration: MASSALIA_WRITE_SCHEMA=1."""
     async with database.connection() as connection:
         name = await connection.fetchval("SELECT current_database()")
     dump = subprocess.run(
@@ -54,4 +55,6 @@ async def test_schema_file_is_what_the_migrations_make(database: Database, postg
         if line and not line.startswith(("--", "SET ", "SELECT pg_catalog", "\\")) and not re.match(r"\s*$", line)
     ]
     made = "-- Generated from the migrations; a test keeps it in step.\n" + "\n".join(kept) + "\n"
-    assert SCHEMA.read_text() == made, made
+    if os.environ.get("MASSALIA_WRITE_SCHEMA"):
+        SCHEMA.write_text(made)
+    assert SCHEMA.read_text() == made
