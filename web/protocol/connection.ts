@@ -126,7 +126,6 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   private receive(data: unknown): void {
     this.heardAt = this.options.clock.now();
-    this.attempt = 0;
     if (typeof data !== "string") return;
     let message: ServerMessage;
     try {
@@ -135,6 +134,8 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.emit("invalid", error as Error);
       return;
     }
+    // A line that opens and is refused at once is no success: only a taken seat ends the back-off.
+    if (message.type === "joined") this.attempt = 0;
     if (message.type !== "pong") this.emit("message", message);
   }
 

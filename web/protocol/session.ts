@@ -27,6 +27,9 @@ export const NEXT: Readonly<Record<State, Partial<Record<SessionEvent, State>>>>
 /** Error codes that end an attempt to enter: trying the same again would get the same answer. */
 const REFUSALS = new Set(["version", "malformed", "unknown_room", "bad_pin", "pin_delay", "full", "bad_name", "forbidden"]);
 
+/** How long to wait before asking again when the server names no time, in ms. */
+const RETRY = 1_000;
+
 export interface JoinRequest {
   room: string;
   name: string;
@@ -62,7 +65,7 @@ export class Session extends Emitter<SessionEvents> {
   private request: JoinRequest | null = null;
   private token: string | null = null;
   private seq: number | null = null;
-  private asking = false;
+  private cancelRetry: () => void = () => {};
   private readonly people = new Map<string, Participant>();
   /** The last `joined`; null before the first. */
   info: Joined | null = null;
@@ -130,7 +133,7 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   private lost(): void {
-    this.asking = false;
+    this.cancelRetry();
     if (this.current === "joined") this.lostAt = this.options.clock.now();
     this.step("lost");
   }
@@ -154,7 +157,6 @@ export class Session extends Emitter<SessionEvents> {
     this.token = message.token;
     this.info = message;
     this.seq = null;
-    this.asking = false;
     const before = new Map(this.people);
     this.people.clear();
     for (const person of message.roster) this.people.set(person.id, person);
@@ -166,7 +168,8 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   private onRoster(message: Roster): void {
-    if (this.seq !== null && message.seq !== this.seq + 1) return this.askAgain();
+    // A delta was missed: a fresh line and `resume` bring the whole roster (a joined line takes no second `resume`).
+    if (this.seq !== null && message.seq !== this.seq + 1) return this.options.connection.reset();
     this.seq = message.seq;
     const gone: Participant[] = [];
     for (const id of message.gone) {
@@ -178,11 +181,16 @@ export class Session extends Emitter<SessionEvents> {
     this.emit("roster", { put: message.put, gone, first: false });
   }
 
-  /** A delta was missed: ask for the whole roster again, once. */
-  private askAgain(): void {
-    if (this.asking || !this.token) return;
-    this.asking = true;
-    this.send({ type: "resume", version: VERSION, token: this.token, media_alive: this.options.mediaAlive() });
+  /** The server is not ready or asks for patience: say the same again later, on this line if it lives. */
+  private introduceLater(delay: number): void {
+    this.cancelRetry();
+    this.cancelRetry = this.options.clock.after(delay, () => {
+      if (this.options.connection.isOpen && this.entering) this.introduce();
+    });
+  }
+
+  private get entering(): boolean {
+    return this.current === "connecting" || this.current === "reconnecting";
   }
 
   private onFailure(failure: Failure): void {
@@ -193,9 +201,9 @@ export class Session extends Emitter<SessionEvents> {
       if (!failure.fatal) this.introduce();
       return;
     }
-    if (failure.retry_after && failure.fatal) connection.holdOff(failure.retry_after);
-    const entering = this.current === "connecting" || this.current === "reconnecting";
-    const refused = entering && REFUSALS.has(failure.code);
+    const refused = this.entering && REFUSALS.has(failure.code);
+    if (failure.fatal && failure.retry_after) connection.holdOff(failure.retry_after);
+    else if (this.entering && !refused) this.introduceLater(failure.retry_after ?? RETRY);
     if (refused) {
       this.step("refused");
       connection.stop();
@@ -212,6 +220,7 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   private forget(): void {
+    this.cancelRetry();
     this.token = null;
     this.seq = null;
     this.people.clear();

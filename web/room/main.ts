@@ -15,6 +15,7 @@ import { Media } from "../protocol/media";
 import type { Bye } from "../protocol/messages";
 import { SUBPROTOCOL } from "../protocol/messages";
 import { Session } from "../protocol/session";
+import { LipSync } from "../protocol/sync";
 import type { Ending } from "./after";
 import { afterPage } from "./after";
 import { CallPage } from "./call";
@@ -38,6 +39,7 @@ class App {
   private readonly media: Media;
   private readonly session: Session;
   private readonly client: Client;
+  private readonly lips: LipSync;
   private waiting: WaitingPage | null = null;
   private call: CallPage | null = null;
   private after: HTMLElement | null = null;
@@ -54,6 +56,7 @@ class App {
     });
     this.session = new Session({ connection: this.connection, clock: systemClock, mediaAlive: () => this.media.alive });
     this.client = new Client(this.session, this.media, systemClock);
+    this.lips = new LipSync(this.client, systemClock);
     document.body.append(this.skip, this.offline);
     this.listen();
     this.showWaiting();
@@ -157,11 +160,13 @@ class App {
     document.body.append(this.call.element);
     document.getElementById("scene")?.focus();
     void this.call.start();
+    this.lips.start();
   }
 
   private showAfter(): void {
     this.waiting?.destroy();
     this.waiting = null;
+    this.lips.stop();
     this.call?.destroy();
     this.call = null;
     this.devices.close();
