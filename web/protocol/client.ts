@@ -12,6 +12,9 @@ import type { Session } from "./session";
 import type { Wanted } from "./view";
 import { assign, changes } from "./view";
 
+/** Failures that may stand in the place of an answer. */
+const NO_ANSWER = new Set(["bad_offer", "unavailable", "internal", "too_fast"]);
+
 export interface ClientEvents {
   /** Which picture each view slot shows changed. */
   view: ReadonlyMap<number, Wanted>;
@@ -20,6 +23,7 @@ export interface ClientEvents {
 export class Client extends Emitter<ClientEvents> {
   private readonly published = new Map<TrackName, boolean>();
   private shown: Map<number, Wanted> = new Map();
+  private ready = false;
   private cancelRetry: () => void = () => {};
 
   constructor(readonly session: Session, readonly media: Media, private readonly clock: Clock) {
@@ -33,13 +37,14 @@ export class Client extends Emitter<ClientEvents> {
     session.on("send", ({ track, active, height }) => void media.wish(track, active, height));
     session.on("answer", ({ sdp }) => void this.answered(sdp));
     session.on("failure", ({ failure }) => {
-      if (failure.code === "bad_offer") media.forgetOffers();
+      if (NO_ANSWER.has(failure.code)) media.forgetOffers(1);
       // The engine is not there yet: offer again soon.
       const waiting = media.state === "connecting" && session.state === "joined";
       if (waiting && (failure.code === "unavailable" || failure.code === "internal")) this.retry(failure.retry_after ?? 1_000);
     });
     session.on("roster", () => void media.setAudience(session.roster.size > 1));
     session.on("state", ({ state }) => {
+      if (state === "reconnecting") this.ready = false;
       if (state === "left" || state === "idle") this.end();
     });
     media.on("offer", (offer) => session.send(offer));
@@ -67,7 +72,8 @@ export class Client extends Emitter<ClientEvents> {
     const changed = changes(this.shown, next);
     if (changed.length === 0) return;
     this.shown = next;
-    this.session.send({ type: "view", slots: changed });
+    // Before the answer the server knows no slots; `tellAll` says everything then.
+    if (this.ready) this.session.send({ type: "view", slots: changed });
     this.emit("view", this.shown);
   }
 
@@ -81,6 +87,7 @@ export class Client extends Emitter<ClientEvents> {
 
   private renew(): void {
     this.cancelRetry();
+    this.ready = false;
     const info = this.session.info;
     if (info) void this.media.restart(info.plan, info.ice_servers);
   }
@@ -94,6 +101,7 @@ export class Client extends Emitter<ClientEvents> {
   }
 
   private tellAll(): void {
+    this.ready = true;
     for (const [track, on] of this.published) this.session.publish(track, on);
     const all = changes(new Map(), this.shown);
     if (all.length > 0) this.session.send({ type: "view", slots: all });
@@ -101,6 +109,7 @@ export class Client extends Emitter<ClientEvents> {
 
   private end(): void {
     this.cancelRetry();
+    this.ready = false;
     this.media.close();
     this.published.clear();
     this.shown = new Map();

@@ -96,6 +96,8 @@ export class Media extends Emitter<MediaEvents> {
   /** A new peer connection in place of the old one; emits `slots` and `offer`. */
   async restart(plan: SlotPlan, iceServers: readonly IceServer[]): Promise<void> {
     this.discard();
+    // What was watched over the old connection says nothing about the new one; the server tells again.
+    this.wishes.clear();
     this.setState("connecting");
     const peer = this.options.createPeer({
       bundlePolicy: "max-bundle",
@@ -133,9 +135,9 @@ export class Media extends Emitter<MediaEvents> {
     return peer === this.peer;
   }
 
-  /** No answer will come to what was offered (line lost, offer refused). */
-  forgetOffers(): void {
-    this.unanswered = 0;
+  /** No answer will come: to one offer that was refused, or to all when the line was lost. */
+  forgetOffers(count = Infinity): void {
+    this.unanswered = Math.max(0, this.unanswered - count);
   }
 
   /** Sends this track from now on, here and over later connections; null stops sending. No renegotiation. */
@@ -205,7 +207,10 @@ export class Media extends Emitter<MediaEvents> {
 
   private watch(peer: RTCPeerConnection): void {
     const { clock } = this.options;
-    this.cancelWatch = clock.after(CONNECT_LIMIT, () => this.fail(peer));
+    this.cancelWatch = clock.after(CONNECT_LIMIT, () => {
+      this.forgetOffers();
+      this.fail(peer);
+    });
     peer.onconnectionstatechange = () => {
       if (peer !== this.peer) return;
       const state = peer.connectionState;

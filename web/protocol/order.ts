@@ -48,8 +48,12 @@ export class StageOrder {
   private swap(page: string[], off: string[], { pinned, spokeAt }: StageFacts, now: number): void {
     if (now - this.swappedAt < SWAP_EVERY) return;
     const spoke = (id: string): number => spokeAt.get(id) ?? -Infinity;
-    const incoming = off.findIndex((id) => pinned.has(id) || now - spoke(id) < SWAP_EVERY);
-    if (incoming < 0) return;
+    let incoming = off.findIndex((id) => pinned.has(id));
+    if (incoming < 0) {
+      const latest = off.reduce<string | null>((best, id) => (best === null || spoke(id) > spoke(best) ? id : best), null);
+      if (latest === null || now - spoke(latest) >= SWAP_EVERY) return;
+      incoming = off.indexOf(latest);
+    }
     let silent = -1;
     for (let i = page.length - 1; i >= 0; i--) {
       if (pinned.has(page[i]!)) continue;

@@ -235,6 +235,13 @@ export class CallPage {
     const me = this.client.session.info?.you;
     this.stage.refresh();
     this.update();
+    for (const { id, name, tracks } of put) {
+      const shares = tracks.includes("screen");
+      if (shares && !this.sharers.has(id) && id !== me) this.notices.say(t("share.other", { name }));
+      if (shares) this.sharers.add(id);
+      else this.sharers.delete(id);
+    }
+    for (const { id } of gone) this.sharers.delete(id);
     if (first) return void this.announced(put);
     const fresh = put.filter(({ id }) => id !== me && !this.known.has(id));
     this.announced(put);
@@ -247,6 +254,7 @@ export class CallPage {
   }
 
   private readonly known = new Set<string>();
+  private readonly sharers = new Set<string>();
 
   private announced(people: Participant[]): void {
     for (const { id } of people) this.known.add(id);

@@ -75,7 +75,7 @@ export interface Featured {
 
 /** Large picture and a strip of at most five under it, or at the right of a very wide stage. */
 export function speaker(count: number, size: Size): Featured {
-  const shown = Math.min(5, count);
+  const shown = Math.min(5, count, Math.max(1, Math.floor((size.w + GAP) / (64 + GAP))));
   if (shown === 0) return { large: fit169(whole(size)), strip: [] };
   if (size.w / size.h > 2.1) return beside(shown, size, clamp(size.w * 0.14, 128, 192));
   const w = clamp((size.w - 4 * GAP) / 5, 64, 192);

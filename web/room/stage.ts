@@ -207,7 +207,7 @@ export class Stage {
         this.tiles.set(key, tile);
       }
       const speaking = track === "camera" && this.speaking.has(person.id) && person.tracks.includes("mic");
-      tile.update(person, { self, speaking, pinned: this.pinned.has(person.id), track });
+      tile.update(person, { self, speaking, pinned: this.pinned.has(person.id), floating: floating === true, track });
       tile.place(rect);
       tile.movable(floating ? () => this.nextCorner() : null);
       if (this.list.children[i] !== tile.element) this.list.insertBefore(tile.element, this.list.children[i] ?? null);

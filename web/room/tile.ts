@@ -36,7 +36,8 @@ export interface TileState {
   self: boolean;
   speaking: boolean;
   pinned: boolean;
-  /** The wish for a picture was granted, so initials are only a placeholder. */
+  /** Over the others on a small screen: little room for the name. */
+  floating: boolean;
   track: "camera" | "screen";
 }
 
@@ -69,8 +70,8 @@ export class Tile {
     set(this.bars, "hidden", !state.speaking);
     set(this.mark, "hidden", !muted);
     setIcon(this.mark, "mic-off");
-    write(this.name, state.track === "screen" ? t("share.tile", { name: person.name }) : state.self ? t("people.you", { name: person.name }) : person.name);
-    const kind = state.track === "screen" ? null : kindKey(person);
+    write(this.name, state.track === "screen" ? t("share.tile", { name: person.name }) : state.floating ? t("people.youShort") : state.self ? t("people.you", { name: person.name }) : person.name);
+    const kind = state.track === "screen" || state.floating ? null : kindKey(person);
     write(this.tag, kind ? t(kind) : "");
     set(this.tag, "hidden", !kind);
     write(this.spoken, state.speaking ? t("tile.speaking") : muted ? t("tile.muted") : "");
