@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 MAX_SIZE = 256 * 1024
@@ -55,25 +56,27 @@ def attribute(name: str, value: object = None) -> Line:
     return Line("a", name if value is None else f"{name}:{value}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Section:
     """Lines that belong together: the session level or one media description."""
 
     lines: tuple[Line, ...]
 
-    def attribute_lines(self, name: str) -> Iterator[tuple[Line, str]]:
-        """All ``a=name`` lines with their values ('' for property attributes)."""
-        prefix = name + ":"
+    @cached_property
+    def _attributes(self) -> dict[str, list[tuple[Line, str]]]:
+        found: dict[str, list[tuple[Line, str]]] = {}
         for line in self.lines:
-            if line.type != "a":
-                continue
-            if line.value == name:
-                yield line, ""
-            elif line.value.startswith(prefix):
-                yield line, line.value[len(prefix) :]
+            if line.type == "a":
+                name, _, value = line.value.partition(":")
+                found.setdefault(name, []).append((line, value))
+        return found
+
+    def attribute_lines(self, name: str) -> Iterable[tuple[Line, str]]:
+        """All ``a=name`` lines with their values ('' for property attributes)."""
+        return self._attributes.get(name, ())
 
     def has(self, name: str) -> bool:
-        return any(True for _ in self.attribute_lines(name))
+        return name in self._attributes
 
     def text(self, name: str) -> str | None:
         """The first value of an attribute, or None."""
@@ -90,7 +93,7 @@ class Section:
         return tuple(values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Media(Section):
     """A media description. Its first line is the m= line, also read into the fields."""
 
@@ -103,20 +106,17 @@ class Media(Section):
     @property
     def direction(self) -> str:
         """sendrecv, sendonly, recvonly or inactive (RFC 8866 §6.7; sendrecv when nothing is said)."""
-        for line in self.lines:
-            if line.type == "a" and line.value in _DIRECTIONS:
-                return line.value
-        return "sendrecv"
+        return next((name for name in _DIRECTIONS if name in self._attributes), "sendrecv")
 
     @property
     def number(self) -> int:
         return self.lines[0].number
 
 
-_DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
+_DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Session(Section):
     """A whole description."""
 

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Protocol
 
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from config.settings import Settings
 from kernel import i18n, log
@@ -170,9 +170,14 @@ class Connection:
             elif frame.type is WSMsgType.BINARY:
                 self._metrics.closed["not_text"] += 1
                 self._line.close(WSCloseCode.UNSUPPORTED_DATA, "text only")
+            elif frame.type is WSMsgType.ERROR:
+                self._note_error(frame.data)
             if self._line.ended:
                 return
-        if self._ws.close_code == WSCloseCode.MESSAGE_TOO_BIG:
+
+    def _note_error(self, error: object) -> None:
+        """aiohttp has closed the socket because of what came in; a message over the limit is worth a line."""
+        if isinstance(error, WebSocketError) and error.code == WSCloseCode.MESSAGE_TOO_BIG:
             self._metrics.closed["too_large"] += 1
             _log.warning("ws_message_too_large", address=self._address, **self._ids)
 

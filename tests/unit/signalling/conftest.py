@@ -1,4 +1,5 @@
-"""A small house for signalling's tests: rooms, media plane over the fake engine, a real aiohttp server, browsers of text."""
+"""A small house for signalling's tests: rooms, media plane over the fake engine, a real aiohttp server, and browsers that
+speak nothing but messages."""
 
 from __future__ import annotations
 
@@ -92,6 +93,8 @@ class House:
         self.events: list[Any] = []
         self.bus.subscribe(object, self.events.append)
         self.http: aiohttp.ClientSession | None = None
+        self.browsers: list[Browser] = []
+        """All that were opened, so that none is lost before the end."""
 
     async def open(self, specs: list[RoomSpec]) -> None:
         """Start control; the engine may be there or not."""
@@ -106,7 +109,7 @@ class House:
         self.server = TestServer(app)
         await self.media.start()
         await self.server.start_server()
-        self.http = aiohttp.ClientSession()
+        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
     async def close(self) -> None:
         """Stop control; what the engine holds stays there."""
@@ -119,13 +122,14 @@ class House:
         assert self.http is not None
         more.setdefault("protocols", (m.SUBPROTOCOL,))
         ws = await self.http.ws_connect(self.server.make_url("/ws"), max_msg_size=8 << 20, **more)
-        return Browser(ws)
+        self.browsers.append(Browser(ws))
+        return self.browsers[-1]
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until something is so; looked at after every turn of the loop."""
         async with asyncio.timeout(5):
             while not condition():
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # noqa: ASYNC110 - what is waited for has no event
 
 
 @asynccontextmanager
