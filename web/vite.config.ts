@@ -34,7 +34,7 @@ function sharedStyle(): Plugin {
     name: "massalia-shared-style",
     apply: "build",
     generateBundle() {
-      for (const name of ["tokens.css", "components.css", "icons.svg"]) {
+      for (const name of ["tokens.css", "components.css", "icons.svg", "logo.svg"]) {
         this.emitFile({ type: "asset", fileName: `assets/ui/${name}`, source: readFileSync(here(`ui/${name}`)) });
       }
     },

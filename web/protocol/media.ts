@@ -60,7 +60,6 @@ interface Wish {
 export function cameraBitrate(height: number): number {
   if (height <= 180) return 200_000;
   if (height <= 360) return 700_000;
-  if (height <= 540) return 1_100_000;
   return 1_800_000;
 }
 

@@ -14,7 +14,7 @@ export interface SlotSort {
   content: boolean;
 }
 
-const STEPS = [90, 180, 270, 360, 540, 720, 1080] as const;
+const STEPS = [90, 180, 360, 720, 1080] as const;
 
 /** The smallest step that is at least four fifths of the tile's height: a little enlargement costs less than a bigger picture. */
 export function stepHeight(pixels: number): number {

@@ -1,5 +1,5 @@
 /**
- * The stage's geometry as pure functions (design rules in docs/ui.md §4): where each tile lies in a stage of W × H CSS pixels.
+ * The stage's geometry as pure functions (its rules and its table are in test/layout.test.ts): where each tile lies in a stage of W × H CSS pixels.
  * Tiles never overlap, never leave the stage, and keep their order.
  */
 export const GAP = 10;

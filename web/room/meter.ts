@@ -16,12 +16,13 @@ export class Meter {
     this.context = new AudioContext();
     this.clone = track.clone();
     this.clone.enabled = true;
+    // Without a gesture the context may start asleep; an open microphone lets it wake.
+    if (this.context.state === "suspended") void this.context.resume();
     const analyser = this.context.createAnalyser();
     analyser.fftSize = 2048;
     this.context.createMediaStreamSource(new MediaStream([this.clone])).connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
     this.timer = window.setInterval(() => {
-      if (this.context?.state === "suspended") void this.context.resume();
       analyser.getFloatTimeDomainData(samples);
       let sum = 0;
       for (const sample of samples) sum += sample * sample;

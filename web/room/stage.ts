@@ -65,6 +65,7 @@ export class Stage {
     set(this.next, "aria-label", t("page.next"));
     this.observer.observe(this.element);
     this.list.addEventListener("keydown", (event) => this.moveFocus(event));
+    this.list.addEventListener("dblclick", ({ target }) => this.togglePin(target));
     this.swipes();
   }
 
@@ -269,7 +270,16 @@ export class Stage {
       h("button", { class: "btn btn-s", type: "button", "data-action": "copy", onclick: copy }, icon("copy"), t("room.copy")), copied);
   }
 
+  /** Pins the person of a tile, or lets him go. */
+  private togglePin(tile: EventTarget | null): void {
+    const id = (tile as HTMLElement | null)?.closest<HTMLElement>(".tile:not([data-self])")?.dataset["participant"];
+    if (!id) return;
+    if (!this.pinned.delete(id)) this.pinned.add(id);
+    this.refresh();
+  }
+
   private moveFocus(event: KeyboardEvent): void {
+    if (event.key === "Enter" && (event.target as HTMLElement).classList.contains("tile")) return this.togglePin(event.target);
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (step === undefined) return;
     const tiles = [...this.list.children] as HTMLElement[];

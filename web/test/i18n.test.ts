@@ -51,6 +51,18 @@ describe("no words outside the catalogues", () => {
   });
 });
 
+describe("names of controls", () => {
+  it.each([
+    ["mic.word", ["mic.mute", "mic.unmute"]], ["camera.word", ["camera.off", "camera.on"]], ["share.word", ["share.start", "share.stop"]],
+    ["more.word", ["more.name"]], ["people.word", ["people.name", "people.name_one"]], ["leave.word", ["leave.name"]],
+    ["layout.grid", ["layout.toSpeaker"]], ["layout.speaker", ["layout.toGrid"]], ["people.muteWord", ["people.mute"]],
+  ] as const)("%s is in the accessible names", (word, names) => {
+    for (const catalogue of [fr, en]) {
+      for (const name of names) expect(catalogue[name].toLowerCase()).toContain(catalogue[word].toLowerCase());
+    }
+  });
+});
+
 describe("language", () => {
   it.each([
     ["?lang=en", ["fr-FR"], "en"], ["?lang=de", ["en-GB", "fr"], "en"], ["", ["de", "en-US"], "en"], ["", ["fr-CA"], "fr"], ["", ["it"], "fr"], ["?lang=FR", [], "fr"],

@@ -60,7 +60,7 @@ describe("slots", () => {
     }
   });
 
-  it.each([[100, 90], [112, 90], [113, 180], [393, 360], [451, 540], [763, 720], [5000, 1080]])("a tile of %i px asks for %i", (pixels, step) => {
+  it.each([[100, 90], [112, 90], [113, 180], [297, 360], [450, 360], [451, 720], [900, 720], [901, 1080], [5000, 1080]])("a tile of %i px asks for %i", (pixels, step) => {
     expect(stepHeight(pixels)).toBe(step);
   });
 });
