@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import TypeVar
 
 MAX_SIZE = 256 * 1024
@@ -149,9 +150,9 @@ def parse(text: str) -> Session:
     starts = [index for index, line in enumerate(lines) if line.type == "m"]
     if len(starts) > MAX_MEDIA:
         raise SdpError(lines[starts[MAX_MEDIA]].number, f"more than {MAX_MEDIA} media descriptions")
-    ends = [*starts[1:], len(lines)]
-    sections = tuple(_media(lines[start:end]) for start, end in zip(starts, ends, strict=True))
-    return Session(tuple(lines[: starts[0] if starts else len(lines)]), sections)
+    bounds = [*starts, len(lines)]
+    sections = tuple(_media(lines[start:end]) for start, end in pairwise(bounds))
+    return Session(tuple(lines[: bounds[0]]), sections)
 
 
 def _lines(text: str) -> Iterator[Line]:

@@ -3,7 +3,8 @@
     python tests/data/sdp/capture.py chromium|firefox [BINARY] > tests/data/sdp/NAME.sdp
 
 Chromium is driven by playwright, Firefox by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/) over aiohttp. The
-browser is headless, loads no page but about:blank and sends nothing: the offer is made before any candidate is gathered.
+browser is headless, loads no page but about:blank and sends nothing: the offer is made before any candidate is
+gathered.
 """
 
 from __future__ import annotations

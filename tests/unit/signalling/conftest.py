@@ -1,5 +1,5 @@
-"""A small house for signalling's tests: rooms, media plane over the fake engine, a real aiohttp server, and browsers that
-speak nothing but messages."""
+"""A small house for signalling's tests: rooms, media plane over the fake engine, a real aiohttp server, and browsers
+that speak nothing but messages."""
 
 from __future__ import annotations
 

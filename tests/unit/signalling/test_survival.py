@@ -31,7 +31,9 @@ async def test_a_lost_line_is_taken_up_again_with_the_token(place: House) -> Non
     assert back.resumed and back.you == first.you and not back.need_offer
     assert back.token != first.token
     assert next(person for person in back.roster if person.id == first.you).tracks == ("mic",)
-    await witness.hear(m.Roster, lambda roster: any(person.id == first.you and person.connected for person in roster.put))
+    await witness.hear(
+        m.Roster, lambda roster: any(person.id == first.you and person.connected for person in roster.put)
+    )
     assert place.rooms.counts.resumed == 1
 
 
@@ -179,9 +181,7 @@ async def test_what_the_engine_hears_and_wants_reaches_the_people(place: House) 
     joined = await browser.join()
     await browser.offer()
     place.engine.send(
-        engine.Speakers(
-            room="calanques", dominant=joined.you, active=(engine.ActiveSpeaker(leg=joined.you, level=30),)
-        )
+        engine.Speakers(room="calanques", dominant=joined.you, active=(engine.ActiveSpeaker(leg=joined.you, level=30),))
     )
     speakers = await browser.hear(m.Speakers)
     assert speakers.dominant == joined.you and speakers.active == (m.Speaker(id=joined.you, level=30),)
