@@ -63,7 +63,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of the pieces of a room."""
 
 
-class Pins(Part, repr_omit_defaults=True):
+class Pins(Part):
     """Codes typed to enter. None: no code is asked for that role (nobody becomes organiser by code)."""
 
     participant: Pin | None = None

@@ -279,3 +279,15 @@ async def test_a_request_too_large_for_a_frame_is_refused_here(client: EngineCli
         await client.request(m.LegBlob(leg="a", blob=b"x" * m.MAX_FRAME, blob_version=1))
     assert large.value.code == "too_large"
     assert client.connected
+
+
+async def test_close_tells_down_once_and_leaves_the_engine_as_it_is(engine: FakeEngine, recorder: Recorder) -> None:
+    client = await EngineClient(engine.path, "test", recorder).start()
+    await client.ready()
+    await client.request(m.RoomOpen(room="prado"))
+    await client.close()
+    await client.close()
+    assert recorder.heard == [("up", False), "down"]
+    assert not client.connected
+    await engine.wait_for(lambda: engine.connections == 0)
+    assert list(engine.rooms) == ["prado"]
