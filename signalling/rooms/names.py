@@ -17,13 +17,11 @@ MAX_LENGTH = 60
 MAX_MARKS = 3
 """Combining marks kept after one base character."""
 
-RESERVED = frozenset(
-    """
-    vous toi moi you me organisateur organisatrice organiser organizer host hote hotesse animateur animatrice moderateur
-    moderatrice moderator presenter administrateur administratrice administrator admin massalia systeme system verifie
-    verifiee verified
-    """.split()
-)
+RESERVED = frozenset({
+    "vous", "toi", "moi", "you", "me", "organisateur", "organisatrice", "organiser", "organizer", "host", "hote",
+    "hotesse", "animateur", "animatrice", "moderateur", "moderatrice", "moderator", "presenter", "administrateur",
+    "administratrice", "administrator", "admin", "massalia", "systeme", "system", "verifie", "verifiee", "verified",
+})  # fmt: skip
 """Words our pages use as marks; compared as skeletons."""
 
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

@@ -19,7 +19,7 @@ SHARED_TRACKS: frozenset[str] = frozenset({"screen", "screen-audio"})
 Kind = Literal["browser", "sip", "h323", "phone", "synthetic"]
 
 
-# --- notices: to people -------------------------------------------------------------------------------------------------
+# --- notices: to people -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Outbox(Protocol):
     def notify(self, notice: Notice) -> None: ...
 
 
-# --- effects: what a room wants done ------------------------------------------------------------------------------------
+# --- effects: what a room wants done ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

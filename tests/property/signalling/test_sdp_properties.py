@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from random import Random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,15 +88,15 @@ VIEWS = {
 
 
 @given(st.one_of(*VIEWS.values()))
-def test_an_attribute_is_read_back_as_it_was_written(parsed: object) -> None:
-    assert type(parsed).parse(str(parsed)) == parsed  # type: ignore[attr-defined]
+def test_an_attribute_is_read_back_as_it_was_written(parsed: Any) -> None:
+    assert type(parsed).parse(str(parsed)) == parsed
 
 
 @given(st.sampled_from(sorted(VIEWS, key=lambda view: view.__name__)), st.text(max_size=60))
-def test_an_attribute_is_read_or_is_a_value_error(view: type, text: str) -> None:
+def test_an_attribute_is_read_or_is_a_value_error(view: Any, text: str) -> None:
     with contextlib.suppress(ValueError):
-        parsed = view.parse(text)  # type: ignore[attr-defined]
-        assert view.parse(str(parsed)) == parsed  # type: ignore[attr-defined]
+        parsed = view.parse(text)
+        assert view.parse(str(parsed)) == parsed
 
 
 @given(st.text("0123456789abcdefABCDEF", min_size=6, max_size=6), st.booleans())
@@ -117,7 +119,7 @@ LINES = text("firefox").split("\r\n")[:-1]
     ),
     st.randoms(use_true_random=False),
 )
-def test_a_spoilt_offer_is_understood_or_bad(changes: list[tuple[int, str]], random: object) -> None:
+def test_a_spoilt_offer_is_understood_or_bad(changes: list[tuple[int, str]], random: Random) -> None:
     lines = list(LINES)
     for index, change in changes:
         index = min(index, len(lines) - 1)
@@ -127,11 +129,10 @@ def test_a_spoilt_offer_is_understood_or_bad(changes: list[tuple[int, str]], ran
             case "double":
                 lines.insert(index, lines[index])
             case "spoil":
-                at = random.randrange(len(lines[index]) + 1)  # type: ignore[attr-defined]
-                lines[index] = lines[index][:at] + random.choice("0 :;=/é\t") + lines[index][at + 1 :]  # type:
-                ignore[attr-defined]
+                at = random.randrange(len(lines[index]) + 1)
+                lines[index] = lines[index][:at] + random.choice("0 :;=/é\t") + lines[index][at + 1 :]
             case "swap":
-                other = random.randrange(len(lines))  # type: ignore[attr-defined]
+                other = random.randrange(len(lines))
                 lines[index], lines[other] = lines[other], lines[index]
     message = browser_offer("firefox")
     try:

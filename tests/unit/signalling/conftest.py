@@ -128,8 +128,8 @@ class House:
     async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until something is so; looked at after every turn of the loop."""
         async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0)  # noqa: ASYNC110 - what is waited for has no event
+            while not condition():  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0)
 
 
 @asynccontextmanager

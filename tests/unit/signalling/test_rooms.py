@@ -20,8 +20,7 @@ from signalling.rooms.room import Room, ViewRequest
 from signalling.rooms.seat import LegShape, Seat
 from tests.unit.signalling.conftest import ORGANISER_PIN, PIN, spec
 
-
-# --- the connection's table ---------------------------------------------------------------------------------------------
+# --- the connection's table -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
@@ -46,7 +45,7 @@ def test_the_table_says_what_the_protocol_promises() -> None:
     assert "joined --> suspended: signalling lost" in connection.mermaid()
 
 
-# --- names --------------------------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -98,7 +97,7 @@ def test_equal_names_are_told_apart() -> None:
     assert len(names.distinct("x" * 60, ["x" * 60])) == 60
 
 
-# --- codes --------------------------------------------------------------------------------------------------------------
+# --- codes ------------------------------------------------------------------------------------------------------------
 
 BOTH = Pins(participant=PIN, organiser=ORGANISER_PIN)
 
@@ -183,7 +182,7 @@ def test_the_table_of_guessers_is_bounded_and_a_subscriber_has_one_entry() -> No
     assert codes.source_of("unix") == "unix"
 
 
-# --- rooms --------------------------------------------------------------------------------------------------------------
+# --- rooms ------------------------------------------------------------------------------------------------------------
 
 
 class Ear:
