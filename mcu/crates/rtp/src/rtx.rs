@@ -21,6 +21,9 @@ pub fn split(payload: &[u8]) -> Option<(u16, &[u8])> {
 /// The header keeps its extensions and takes the original's payload type, SSRC and sequence number;
 /// the OSN goes. `None` when there is no OSN (padding only); then `packet` is unchanged.
 pub fn unwrap(packet: &mut [u8], header: &Header, pt: u8, ssrc: u32) -> Option<usize> {
+    if header.header_len < FIXED_LEN {
+        return None;
+    }
     let padding = header.padding_len(packet).ok()?;
     if packet.len().checked_sub(header.header_len + padding)? < OSN_LEN {
         return None;

@@ -277,3 +277,49 @@ fn w08_hostile_claims_harm_nobody() {
     assert!(pair.at_server.keys.is_some(), "{:?}", pair.at_server.closed);
     pair.assert_media_flows();
 }
+
+/// A plain DTLS 1.2 client (as OpenSSL and older browsers are) through losses, with its hello in three pieces.
+#[test]
+fn dtls12_client_survives_losses() {
+    for seed in 1..=20u64 {
+        let mut dice = Dice(seed.wrapping_mul(0xD134_2543_DE82_EF95));
+        let theirs = dimpl::certificate::generate_self_signed_certificate().unwrap();
+        let ours = Certificate::generate().unwrap();
+        let start = Instant::now();
+        let mut now = start;
+        let mut server = Dtls::server(&ours, transport::dtls::Fingerprint::of(&theirs.certificate), now);
+        let mut client = dimpl::Dtls::new_12(std::sync::Arc::new(dimpl::Config::default()), theirs, now);
+        client.set_active(true);
+        client.handle_timeout(now).unwrap();
+        let (mut at_server, mut material, mut buf) = (Side::default(), None, vec![0; 4_096]);
+        while material.is_none() || at_server.keys.is_none() {
+            assert!(now - start < Duration::from_secs(29), "seed {seed}: {:?}", at_server.closed);
+            loop {
+                match client.poll_output(&mut buf) {
+                    dimpl::Output::Packet(packet) => {
+                        for piece in cut_hello(packet, 3) {
+                            if dice.roll(5) > 0 {
+                                server.handle(&piece, now);
+                            }
+                        }
+                    }
+                    dimpl::Output::KeyingMaterial(found, _) => material = Some(found),
+                    dimpl::Output::Timeout(_) => break,
+                    _ => {}
+                }
+            }
+            for packet in drain(&mut server, &mut at_server) {
+                if dice.roll(5) > 0 {
+                    client.handle_packet(&packet).unwrap();
+                }
+            }
+            now += Duration::from_millis(20);
+            client.handle_timeout(now).unwrap();
+            server.handle_timeout(now);
+        }
+        assert_eq!(server.version(), Some(Version::Dtls12));
+        let profile = at_server.keys.as_ref().unwrap().profile;
+        assert_eq!(profile, Profile::AeadAes256Gcm);
+        assert!(Keys::from_exported(profile, &material.unwrap()).is_some());
+    }
+}
