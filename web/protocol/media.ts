@@ -8,15 +8,17 @@
  */
 import type { Clock } from "./clock";
 import type { Codec, VideoCodec } from "./codecs";
-import { audioPreferences, opusAnswer, trimOffer, videoPreferences } from "./codecs";
+import { audioPreferences, trimOffer, tuneAnswer, videoPreferences } from "./codecs";
 import { Emitter } from "./emitter";
 import type { IceServer, Offer, OfferSlot, SlotPlan, TrackName } from "./messages";
+import { Pulse } from "./pulse";
 
 /** How long `disconnected` may last before the connection is replaced. */
 export const DISCONNECTED_LIMIT = 3_000;
 /** How long an offer may take to become a live connection. */
 export const CONNECT_LIMIT = 10_000;
 const RETRY_MOST = 8_000;
+const STATS_EVERY = 1_000;
 
 export type MediaState = "none" | "connecting" | "live" | "lost";
 
@@ -32,6 +34,8 @@ export interface MediaEvents {
   /** A new connection's receive slots, before anything arrives on them. */
   slots: readonly ReceiveSlot[];
   offer: Offer;
+  /** The live connection's statistics, once a second. */
+  stats: RTCStatsReport;
   /** The connection is lost: ask for a new one (`restart`), when the signalling line allows. */
   broken: { delay: number };
 }
@@ -74,6 +78,7 @@ export class Media extends Emitter<MediaEvents> {
   private unanswered = 0;
   private audience = true;
   private cancelWatch: () => void = () => {};
+  private cancelPoll: () => void = () => {};
 
   constructor(private readonly options: MediaOptions) {
     super();
@@ -129,7 +134,7 @@ export class Media extends Emitter<MediaEvents> {
     this.unanswered = Math.max(0, this.unanswered - 1);
     const peer = this.peer;
     if (!peer || this.unanswered > 0 || peer.signalingState !== "have-local-offer") return false;
-    await peer.setRemoteDescription({ type: "answer", sdp: opusAnswer(sdp) });
+    await peer.setRemoteDescription({ type: "answer", sdp: tuneAnswer(sdp) });
     for (const name of this.senders.keys()) await this.applyWish(name);
     return peer === this.peer;
   }
@@ -158,10 +163,6 @@ export class Media extends Emitter<MediaEvents> {
     if (present === this.audience) return;
     this.audience = present;
     await Promise.all([this.applyWish("camera"), this.applyWish("screen")]);
-  }
-
-  async stats(): Promise<RTCStatsReport | null> {
-    return this.alive && this.peer ? this.peer.getStats() : null;
   }
 
   close(): void {
@@ -217,6 +218,7 @@ export class Media extends Emitter<MediaEvents> {
         this.cancelWatch();
         this.attempts = 0;
         this.setState("live");
+        this.poll(peer, new Pulse());
       } else if (state === "disconnected") {
         this.cancelWatch();
         this.cancelWatch = clock.after(DISCONNECTED_LIMIT, () => this.fail(peer));
@@ -226,9 +228,22 @@ export class Media extends Emitter<MediaEvents> {
     };
   }
 
+  private poll(peer: RTCPeerConnection, pulse: Pulse): void {
+    this.cancelPoll();
+    this.cancelPoll = this.options.clock.after(STATS_EVERY, () => {
+      void peer.getStats().then((report) => {
+        if (peer !== this.peer || this.current !== "live") return;
+        if (pulse.read(report.entries())) return this.fail(peer);
+        this.emit("stats", report);
+        this.poll(peer, pulse);
+      }, () => undefined);
+    });
+  }
+
   private fail(peer: RTCPeerConnection): void {
     if (peer !== this.peer) return;
     this.cancelWatch();
+    this.cancelPoll();
     const delay = this.attempts === 0 ? 0 : Math.min(RETRY_MOST, 500 * 2 ** this.attempts);
     this.attempts += 1;
     this.setState("lost");
@@ -264,6 +279,7 @@ export class Media extends Emitter<MediaEvents> {
 
   private discard(): void {
     this.cancelWatch();
+    this.cancelPoll();
     const peer = this.peer;
     this.peer = null;
     this.senders.clear();

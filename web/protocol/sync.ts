@@ -1,12 +1,13 @@
 /**
  * Lip-sync. A voice plays from a speaker slot and its picture from a view slot, so the browser does not align the two by itself.
- * The engine writes both slots' sender reports on the room's clock; `estimatedPlayoutTimestamp` (W3C webrtc-stats) then
- * tells how far apart they play, and `jitterBufferTarget` (W3C webrtc-extensions) delays the one that is ahead.
+ * Where the browser tells `estimatedPlayoutTimestamp` (W3C webrtc-stats; the engine writes both slots' sender reports on the room's
+ * clock), the two are compared; Chromium tells it only for a voice and a picture of one stream, so otherwise the time that each
+ * spends between arrival and playout is compared: both left one computer together and took one way. `jitterBufferTarget` (W3C
+ * webrtc-extensions) then delays the one that is ahead.
  *
- * Left out: browsers without these two (then nothing is touched), and voices other than the dominant one, whose picture is
- * the one that is looked at.
+ * Left out: browsers without jitterBufferTarget (nothing is touched), and voices other than the dominant one, whose picture is the one
+ * that is looked at.
  */
-import type { Clock } from "./clock";
 import type { Client } from "./client";
 import type { ReceiveSlot } from "./media";
 
@@ -16,7 +17,6 @@ const DEADBAND = 20;
 const IMPLAUSIBLE = 2_000;
 const MOST = 800;
 const GAIN = 0.6;
-const EVERY = 1_000;
 
 /** One side of a pair: when what it plays now was captured, how long its buffer holds it, and the delay asked of it. All in ms. */
 export interface Playout {
@@ -43,14 +43,20 @@ interface Inbound {
   estimatedPlayoutTimestamp?: number;
   jitterBufferDelay?: number;
   jitterBufferEmittedCount?: number;
+  totalProcessingDelay?: number;
+  framesDecoded?: number;
   totalAudioEnergy?: number;
 }
+
+type Total = "jitterBufferDelay" | "jitterBufferEmittedCount" | "totalProcessingDelay" | "framesDecoded" | "totalAudioEnergy";
 
 /** What one receive slot did since the last reading. */
 export interface SlotReading {
   playout: number | null;
   /** Mean time in the jitter buffer, ms. */
   delay: number;
+  /** Mean time from arrival to playout, decoding included, ms; null when nothing played. */
+  held: number | null;
   /** Loudness heard since the last reading; 0 for pictures. */
   energy: number;
 }
@@ -66,12 +72,16 @@ export class SlotReader {
       const row = stat as Inbound & { type: string };
       if (row.type !== "inbound-rtp" || row.mid === undefined) continue;
       const was = this.before.get(row.mid) ?? {};
-      const since = (key: "jitterBufferDelay" | "jitterBufferEmittedCount" | "totalAudioEnergy"): number =>
+      const since = (key: Total): number =>
         Math.max(0, (row[key] ?? 0) - (was[key] ?? 0));
       const emitted = since("jitterBufferEmittedCount");
+      const delay = emitted > 0 ? (since("jitterBufferDelay") / emitted) * 1000 : 0;
+      const decoded = since("framesDecoded");
+      const processed = decoded > 0 ? (since("totalProcessingDelay") / decoded) * 1000 : 0;
       readings.set(row.mid, {
         playout: row.estimatedPlayoutTimestamp ?? null,
-        delay: emitted > 0 ? (since("jitterBufferDelay") / emitted) * 1000 : 0,
+        delay,
+        held: emitted > 0 ? Math.max(delay, processed) : null,
         energy: since("totalAudioEnergy"),
       });
       now.set(row.mid, row);
@@ -83,49 +93,30 @@ export class SlotReader {
 
 type Buffered = RTCRtpReceiver & { jitterBufferTarget?: number | null };
 
-/** Keeps the dominant speaker's voice and picture together while it runs. */
+/** Keeps the dominant speaker's voice and picture together. */
 export class LipSync {
   private readonly reader = new SlotReader();
   private readonly targets = new WeakMap<RTCRtpReceiver, number>();
   private dominant: string | null = null;
-  private cancel: () => void = () => {};
-  private running = false;
   /** The last measured skew in ms (picture ahead of voice when positive); null when there was none to measure. */
   skew: number | null = null;
 
-  constructor(private readonly client: Client, private readonly clock: Clock) {
+  constructor(private readonly client: Client) {
     client.session.on("speakers", ({ dominant }) => {
       this.dominant = dominant;
     });
+    client.media.on("stats", (report) => this.step(this.reader.read(report.entries())));
   }
 
-  start(): void {
-    if (this.running) return;
-    this.running = true;
-    this.next();
-  }
-
-  stop(): void {
-    this.running = false;
-    this.cancel();
-  }
-
-  private next(): void {
-    this.cancel = this.clock.after(EVERY, () => {
-      void this.step().finally(() => {
-        if (this.running) this.next();
-      });
-    });
-  }
-
-  private async step(): Promise<void> {
-    const report = await this.client.media.stats();
-    if (!report) return;
-    const readings = this.reader.read(report.entries());
+  private step(readings: ReadonlyMap<string, SlotReading>): void {
     const pair = this.pair(readings);
     this.skew = null;
     if (!pair) return;
-    const [voice, picture] = pair.map((slot) => this.playout(slot, readings.get(slot.mid)!)) as [Playout, Playout];
+    const both = pair.map(({ mid }) => readings.get(mid)!);
+    const clocked = both.every(({ playout }) => playout !== null);
+    const [voice, picture] = pair.map(({ receiver }, i) => ({
+      timestamp: clocked ? both[i]!.playout! : -both[i]!.held!, delay: both[i]!.delay, target: this.targets.get(receiver) ?? 0,
+    })) as [Playout, Playout];
     this.skew = picture.timestamp - voice.timestamp;
     const next = align(voice, picture);
     this.ask(pair[0], next.voice);
@@ -139,18 +130,14 @@ export class LipSync {
     let loudest = 0;
     for (const slot of media.receiveSlots) {
       const reading = readings.get(slot.mid);
-      if (slot.role !== "speaker" || !reading || reading.playout === null || reading.energy <= loudest) continue;
+      if (slot.role !== "speaker" || !reading || reading.held === null || reading.energy <= loudest) continue;
       voice = slot;
       loudest = reading.energy;
     }
     const shown = [...view].find(([, wish]) => wish.track === "camera" && wish.participant === this.dominant)?.[0];
     const picture = media.receiveSlots.find(({ slot }) => slot === shown);
-    if (!voice || !picture || (readings.get(picture.mid)?.playout ?? null) === null) return null;
+    if (!voice || !picture || (readings.get(picture.mid)?.held ?? null) === null) return null;
     return [voice, picture];
-  }
-
-  private playout({ receiver }: ReceiveSlot, { playout, delay }: SlotReading): Playout {
-    return { timestamp: playout!, delay, target: this.targets.get(receiver) ?? 0 };
   }
 
   private ask({ receiver }: ReceiveSlot, target: number): void {

@@ -39,7 +39,6 @@ class App {
   private readonly media: Media;
   private readonly session: Session;
   private readonly client: Client;
-  private readonly lips: LipSync;
   private waiting: WaitingPage | null = null;
   private call: CallPage | null = null;
   private after: HTMLElement | null = null;
@@ -56,7 +55,7 @@ class App {
     });
     this.session = new Session({ connection: this.connection, clock: systemClock, mediaAlive: () => this.media.alive });
     this.client = new Client(this.session, this.media, systemClock);
-    this.lips = new LipSync(this.client, systemClock);
+    new LipSync(this.client);
     document.body.append(this.skip, this.offline);
     this.listen();
     this.showWaiting();
@@ -160,13 +159,11 @@ class App {
     document.body.append(this.call.element);
     document.getElementById("scene")?.focus();
     void this.call.start();
-    this.lips.start();
   }
 
   private showAfter(): void {
     this.waiting?.destroy();
     this.waiting = null;
-    this.lips.stop();
     this.call?.destroy();
     this.call = null;
     this.devices.close();

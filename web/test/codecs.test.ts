@@ -1,7 +1,7 @@
 /** Codec order and the trimming of offers, with offers recorded from real browsers. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { opusAnswer, trimOffer, videoPreferences } from "../protocol/codecs";
+import { trimOffer, tuneAnswer, videoPreferences } from "../protocol/codecs";
 
 const capture = (browser: string): string => readFileSync(new URL(`../../tests/data/sdp/${browser}.sdp`, import.meta.url), "utf8");
 const h264 = (profile: string, mode = "1") => ({ mimeType: "video/H264", sdpFmtpLine: `level-asymmetry-allowed=1;packetization-mode=${mode};profile-level-id=${profile}` });
@@ -58,8 +58,18 @@ describe.each(["chromium", "firefox"])("the offer of %s", (browser) => {
 });
 
 describe("the answer", () => {
-  it("gets FEC and DTX on Opus lines only and keeps its line ends", () => {
-    const answer = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\nm=video 9 x 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n";
-    expect(opusAnswer(answer)).toBe(answer.replace("minptime=10", "minptime=10;useinbandfec=1;usedtx=1"));
+  const audio = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\n";
+  const video = (direction: string): string => `m=video 9 x 96 97 98\r\na=${direction}\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:98 H264/90000\r\na=fmtp:98 packetization-mode=1\r\n`;
+
+  it("gets FEC and DTX on Opus lines and keeps its line ends", () => {
+    expect(tuneAnswer(audio)).toBe(audio.replace("minptime=10", "minptime=10;useinbandfec=1;usedtx=1"));
+  });
+
+  it("gets a starting rate for what we send, not for what we receive", () => {
+    expect(tuneAnswer(audio + video("sendonly")).endsWith(video("sendonly"))).toBe(true);
+    const tuned = tuneAnswer(audio + video("recvonly"));
+    expect(tuned).toContain("a=rtpmap:96 VP8/90000\r\na=fmtp:96 x-google-start-bitrate=800\r\n");
+    expect(tuned).toContain("a=fmtp:98 packetization-mode=1;x-google-start-bitrate=800\r\n");
+    expect(tuned).toContain("a=fmtp:97 apt=96\r\n");
   });
 });

@@ -156,6 +156,24 @@ describe("a connection is replaced", () => {
     expect(media.alive).toBe(false);
   });
 
+  it("when nothing arrives any more although the browser still calls it connected", async () => {
+    const { peers, clock, broken } = await live();
+    let packets = 100;
+    peers[0]!.getStats = async () => new Map([["in", { type: "inbound-rtp", packetsReceived: packets }]]);
+    for (let i = 0; i < 8; i++) {
+      packets += 50;
+      clock.advance(1_000);
+      await settle();
+    }
+    expect(broken).toEqual([]);
+    for (let i = 0; i < 3; i++) {
+      clock.advance(1_000);
+      await settle();
+    }
+    expect(broken).toEqual([0]);
+    expect(peers[0]!.connectionState).toBe("connected");
+  });
+
   it("when it does not come about, and a closed one says nothing more", async () => {
     const { media, peers, clock, broken } = setup();
     await media.restart(PLAN, []);

@@ -46,10 +46,10 @@ describe("reading the browser's totals", () => {
   it("tells what happened since the last reading", () => {
     const reader = new SlotReader();
     const row = (more: object): [string, unknown] => ["x", { type: "inbound-rtp", mid: "4", ...more }];
-    reader.read([row({ jitterBufferDelay: 10, jitterBufferEmittedCount: 100, totalAudioEnergy: 1, estimatedPlayoutTimestamp: 5 }), ["y", { type: "codec" }]]);
-    const readings = reader.read([row({ jitterBufferDelay: 16, jitterBufferEmittedCount: 200, totalAudioEnergy: 1.5, estimatedPlayoutTimestamp: 1005 })]);
-    expect(readings.get("4")).toEqual({ playout: 1005, delay: 60, energy: 0.5 });
+    reader.read([row({ jitterBufferDelay: 10, jitterBufferEmittedCount: 100, totalAudioEnergy: 1, totalProcessingDelay: 1, framesDecoded: 10, estimatedPlayoutTimestamp: 5 }), ["y", { type: "codec" }]]);
+    const readings = reader.read([row({ jitterBufferDelay: 16, jitterBufferEmittedCount: 200, totalAudioEnergy: 1.5, totalProcessingDelay: 2.5, framesDecoded: 30, estimatedPlayoutTimestamp: 1005 })]);
+    expect(readings.get("4")).toEqual({ playout: 1005, delay: 60, held: 75, energy: 0.5 });
     expect(readings.size).toBe(1);
-    expect(reader.read([row({})]).get("4")).toEqual({ playout: null, delay: 0, energy: 0 });
+    expect(reader.read([row({})]).get("4")).toEqual({ playout: null, delay: 0, held: null, energy: 0 });
   });
 });
