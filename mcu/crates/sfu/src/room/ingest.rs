@@ -22,7 +22,7 @@ impl Room {
         leg: LegId,
         packet: &[u8],
         now: Micros,
-        open: impl FnOnce(&[u8], &mut [u8]) -> Option<usize>,
+        open: impl FnOnce(&[u8], &Header, &mut [u8]) -> Option<usize>,
     ) -> Result<(), Drop> {
         let result = self.take(leg, packet, now, open);
         match result {
@@ -43,18 +43,18 @@ impl Room {
         leg: LegId,
         packet: &[u8],
         now: Micros,
-        open: impl FnOnce(&[u8], &mut [u8]) -> Option<usize>,
+        open: impl FnOnce(&[u8], &Header, &mut [u8]) -> Option<usize>,
     ) -> Result<(), Drop> {
         let header = Header::parse(packet).map_err(|_| Drop::Malformed)?;
         let state = self.legs.get(leg).and_then(Option::as_ref).ok_or(Drop::UnknownStream)?;
         let known = state.bindings.iter().find(|binding| binding.ssrc == header.ssrc).copied();
         if let Some(Binding { source, rtx: false, .. }) = known {
             let stream = self.sources[usize::from(source)].as_mut().ok_or(Drop::UnknownStream)?;
-            let len = open(packet, stream.ring.reserve()).ok_or(Drop::Refused)?;
+            let len = open(packet, &header, stream.ring.reserve()).ok_or(Drop::Refused)?;
             return self.accept(source, &header, len, now);
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = match open(packet, &mut scratch) {
+        let result = match open(packet, &header, &mut scratch) {
             Some(len) => self.take_from_scratch(leg, &header, &mut scratch[..len], known, now),
             None => Err(Drop::Refused),
         };

@@ -11,7 +11,7 @@ mod forward;
 mod ingest;
 pub mod model;
 mod timer;
-mod view;
+pub mod view;
 
 use crate::clock::{Micros, PeerClock, StreamClock};
 use crate::keyframe::Keyframes;
@@ -131,7 +131,7 @@ struct Leg {
     ssrc: u32,
     rtt: Option<Micros>,
     clock: PeerClock,
-    repair: feedback::Repair,
+    repair: Box<feedback::Repair>,
     report_at: Micros,
     figures: LegFigures,
 }
@@ -209,7 +209,7 @@ impl Room {
             ssrc: random() | 1,
             rtt: None,
             clock: PeerClock::default(),
-            repair: feedback::Repair::default(),
+            repair: Box::default(),
             report_at: now,
             figures: LegFigures::default(),
             spec,

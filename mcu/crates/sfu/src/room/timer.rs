@@ -74,15 +74,13 @@ impl Room {
     fn report_to(&mut self, id: LegId, now: Micros, ntp: u64, sink: &mut impl Sink) {
         let Room { sources, legs, stats, .. } = self;
         // The clocks of publishers are read while this leg is changed: take it out for the moment.
-        let Some(mut leg) = legs[id].take() else { return };
-        if leg.connected {
-            if now >= leg.report_at {
-                leg.report_at = now + REPORT;
-                receiver_report(&leg, id, sources, now, sink);
-            }
-            let clocks = |publisher: LegId| legs.get(publisher)?.as_ref().map(|leg| leg.clock);
-            sender_reports(&mut leg, id, sources, clocks, (now, ntp), stats, sink);
+        let Some(mut leg) = legs[id].take_if(|leg| leg.connected) else { return };
+        if now >= leg.report_at {
+            leg.report_at = now + REPORT;
+            receiver_report(&leg, id, sources, now, sink);
         }
+        let clocks = |publisher: LegId| legs.get(publisher)?.as_ref().map(|leg| leg.clock);
+        sender_reports(&mut leg, id, sources, clocks, (now, ntp), stats, sink);
         legs[id] = Some(leg);
     }
 
