@@ -35,49 +35,73 @@ const NO_SLOT: u8 = 0xff;
 /// A leg's place in the room.
 pub type LegId = usize;
 
-/// Counters of a room; all monotonic.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Stats {
-    pub rtp_in: u64,
-    pub rtp_in_bytes: u64,
-    pub rtp_out: u64,
-    pub rtp_out_bytes: u64,
-    pub rtx_in: u64,
-    pub rtx_recovered: u64,
-    pub rtx_out: u64,
-    pub rtx_refused_budget: u64,
-    pub rtx_refused_repeat: u64,
-    pub rtx_unknown: u64,
-    pub nack_in: u64,
-    pub nack_out: u64,
-    pub pli_in: u64,
-    pub pli_out: u64,
-    pub sr_out: u64,
-    pub switches: u64,
-    pub drop_malformed: u64,
-    pub drop_duplicate: u64,
-    pub drop_old: u64,
-    pub drop_stream: u64,
-    pub drop_payload_type: u64,
-    pub drop_gated: u64,
+macro_rules! figures {
+    ($(#[$doc:meta])* $name:ident { $($field:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+        pub struct $name {
+            $(pub $field: u64,)*
+        }
+
+        impl $name {
+            /// Calls `each` with every figure's name and value.
+            pub fn each(&self, mut each: impl FnMut(&'static str, u64)) {
+                $(each(stringify!($field), self.$field);)*
+            }
+
+            /// Adds another's figures to these.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$field += other.$field;)*
+            }
+        }
+    };
 }
 
-/// Figures of one leg.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct LegFigures {
-    pub rtp_in: u64,
-    pub rtp_in_bytes: u64,
-    pub rtp_out: u64,
-    pub rtp_out_bytes: u64,
-    pub lost_in: u64,
-    pub rtx_in: u64,
-    pub rtx_out: u64,
-    pub nack_in: u64,
-    pub nack_out: u64,
-    pub pli_in: u64,
-    pub pli_out: u64,
-    pub rtt_us: u64,
-    pub lost_out: u64,
+figures! {
+    /// Counters of a room; all monotonic.
+    Stats {
+        rtp_in,
+        rtp_in_bytes,
+        rtp_out,
+        rtp_out_bytes,
+        rtx_in,
+        rtx_recovered,
+        rtx_out,
+        rtx_refused_budget,
+        rtx_refused_repeat,
+        rtx_unknown,
+        nack_in,
+        nack_out,
+        pli_in,
+        pli_out,
+        sr_out,
+        switches,
+        drop_malformed,
+        drop_duplicate,
+        drop_old,
+        drop_stream,
+        drop_payload_type,
+        drop_gated,
+    }
+}
+
+figures! {
+    /// Figures of one leg.
+    LegFigures {
+        rtp_in,
+        rtp_in_bytes,
+        rtp_out,
+        rtp_out_bytes,
+        lost_in,
+        rtx_in,
+        rtx_out,
+        nack_in,
+        nack_out,
+        pli_in,
+        pli_out,
+        rtt_us,
+        lost_out,
+    }
 }
 
 /// One published stream.

@@ -1,0 +1,473 @@
+//! The thread that serves the control socket: up to `MAX_CLIENTS` connections, requests routed to the shards, their replies
+//! and events routed back.
+//!
+//! Every queue is bounded. A client that does not read is disconnected when `MAX_BACKLOG` bytes wait for it; one that asks
+//! too much at once is told `limit`; a malformed frame is answered and costs nobody else anything.
+
+use super::framing::{self, Decoder};
+use super::messages::{Code, Error, Event, Frame, Request, Response, RoomState, ShardInfo, VERSION};
+use crate::log::{self, Level};
+use crate::shard::{Command, Handle, Note, Reply};
+use crate::sys::{Epoll, EventFd};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc::{Receiver, TrySendError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Connections at a time.
+pub const MAX_CLIENTS: usize = 8;
+/// Bytes that may wait for one client.
+const MAX_BACKLOG: usize = 8 << 20;
+/// Requests of one client that may be under way.
+const MAX_PENDING: usize = 1024;
+/// Rooms in the engine.
+const MAX_ROOMS: usize = 1024;
+
+const LISTENER: u64 = 0;
+const NOTES: u64 = 1;
+const STOP: u64 = 2;
+const FIRST_CLIENT: u64 = 16;
+
+struct Client {
+    stream: UnixStream,
+    peer: String,
+    decoder: Decoder,
+    backlog: Vec<u8>,
+    greeted: bool,
+    subscribed: bool,
+    writing: bool,
+    pending: usize,
+}
+
+/// A request under way; `left` shards have yet to answer.
+struct Pending {
+    client: u64,
+    id: u64,
+    left: usize,
+    gathered: Gathered,
+}
+
+enum Gathered {
+    /// One shard's answer is the answer.
+    /// If it is refused, the leg noted when the request was sent is forgotten again.
+    Single { noted: Option<String> },
+    Rooms(Vec<RoomState>),
+    Counters(BTreeMap<String, u64>),
+}
+
+/// Parts of the server.
+pub struct Setup {
+    pub listener: UnixListener,
+    pub shards: Vec<Handle>,
+    pub notes: Receiver<Note>,
+    pub notes_wake: Arc<EventFd>,
+    pub stop: Arc<EventFd>,
+    pub engine: String,
+}
+
+/// The control thread's world.
+pub struct Server {
+    setup: Setup,
+    epoll: Epoll,
+    clients: HashMap<u64, Client>,
+    next_client: u64,
+    pending: HashMap<u64, Pending>,
+    next_ticket: u64,
+    seq: u64,
+    rooms: HashMap<String, usize>,
+    legs: HashMap<String, (usize, String)>,
+    started: Instant,
+}
+
+impl Server {
+    /// # Errors
+    /// When epoll is not to be had.
+    pub fn new(setup: Setup) -> std::io::Result<Server> {
+        let epoll = Epoll::new()?;
+        setup.listener.set_nonblocking(true)?;
+        epoll.add(&setup.listener, LISTENER)?;
+        epoll.add(&*setup.notes_wake, NOTES)?;
+        epoll.add(&*setup.stop, STOP)?;
+        Ok(Server {
+            setup,
+            epoll,
+            clients: HashMap::new(),
+            next_client: FIRST_CLIENT,
+            pending: HashMap::new(),
+            next_ticket: 1,
+            seq: 1,
+            rooms: HashMap::new(),
+            legs: HashMap::new(),
+            started: Instant::now(),
+        })
+    }
+
+    /// Serves until the stop descriptor is ready.
+    pub fn run(mut self) {
+        let mut ready = Vec::with_capacity(64);
+        loop {
+            if let Err(error) = self.epoll.wait(&mut ready, Duration::from_secs(60)) {
+                log::line(Level::Error, "epoll failed", &[("error", &error.to_string())]);
+                return;
+            }
+            for token in &ready {
+                match *token {
+                    LISTENER => self.accept(),
+                    NOTES => self.take_notes(),
+                    STOP => return,
+                    client => self.serve_client(client),
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _)) = self.setup.listener.accept() {
+            if self.clients.len() >= MAX_CLIENTS {
+                log::line(Level::Warning, "control connection refused", &[("reason", "too many")]);
+                continue;
+            }
+            let token = self.next_client;
+            self.next_client += 1;
+            if stream.set_nonblocking(true).is_err() || self.epoll.add(&stream, token).is_err() {
+                continue;
+            }
+            let client = Client {
+                stream,
+                peer: String::new(),
+                decoder: Decoder::default(),
+                backlog: Vec::new(),
+                greeted: false,
+                subscribed: false,
+                writing: false,
+                pending: 0,
+            };
+            self.clients.insert(token, client);
+        }
+    }
+
+    fn serve_client(&mut self, token: u64) {
+        let Some(client) = self.clients.get_mut(&token) else { return };
+        let mut buffer = [0; 64 * 1024];
+        let alive = match client.stream.read(&mut buffer) {
+            Ok(0) => false,
+            Ok(count) => {
+                client.decoder.extend(&buffer[..count]);
+                true
+            }
+            Err(e) => matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+        };
+        if !alive {
+            return self.drop_client(token, "closed by the peer");
+        }
+        self.write_backlog(token);
+        while let Some(frame) = self.clients.get_mut(&token).and_then(|client| client.decoder.next_frame()) {
+            match frame {
+                Ok(frame) => self.frame(token, frame),
+                Err(broken) => {
+                    let id = match &broken {
+                        framing::Broken::Malformed { id, .. } => *id,
+                        framing::Broken::TooLarge(_) => None,
+                    };
+                    self.answer(token, id.unwrap_or(0), Err(broken.to_error()));
+                    if matches!(broken, framing::Broken::TooLarge(_)) {
+                        return self.drop_client(token, "frame over the limit");
+                    }
+                }
+            }
+        }
+    }
+
+    fn drop_client(&mut self, token: u64, why: &str) {
+        if let Some(client) = self.clients.remove(&token) {
+            log::line(Level::Info, "control connection ended", &[("peer", &client.peer), ("reason", why)]);
+        }
+    }
+
+    fn frame(&mut self, token: u64, frame: Frame) {
+        let (Some(id), Some(request)) = (frame.id, frame.req) else {
+            return self.answer(token, frame.id.unwrap_or(0), Err(Error::new(Code::Malformed, "no id or no request")));
+        };
+        let Some(client) = self.clients.get_mut(&token) else { return };
+        let result = match request {
+            Request::Hello { version, .. } if version != VERSION => {
+                Some(Err(Error::new(Code::Version, format!("version {version}, here {VERSION}"))))
+            }
+            Request::Hello { peer, subscribe, .. } => {
+                client.peer = peer.chars().take(64).collect();
+                client.greeted = true;
+                client.subscribed = subscribe;
+                log::line(Level::Info, "control connected", &[("peer", &client.peer)]);
+                Some(Ok(self.welcome()))
+            }
+            _ if !client.greeted => Some(Err(Error::new(Code::NotHello, "the first request is hello"))),
+            _ if client.pending >= MAX_PENDING => Some(Err(Error::new(Code::Limit, "too many requests under way"))),
+            request => self.dispatch(token, id, request).map(Err),
+        };
+        if let Some(result) = result {
+            self.answer(token, id, result);
+        }
+    }
+
+    fn welcome(&self) -> Response {
+        let shard = |(index, handle): (usize, &Handle)| ShardInfo {
+            index: index as u32,
+            rooms: self.rooms.values().filter(|shard| **shard == index).count() as u32,
+            legs: self.legs.values().filter(|(shard, _)| *shard == index).count() as u32,
+            candidates: handle.candidates.clone(),
+        };
+        Response::Welcome {
+            version: VERSION,
+            engine: self.setup.engine.clone(),
+            build: env!("CARGO_PKG_VERSION").into(),
+            shards: self.setup.shards.iter().enumerate().map(shard).collect(),
+        }
+    }
+
+    /// Sends a request to its shard or shards; a refusal is answered at once.
+    fn dispatch(&mut self, token: u64, id: u64, request: Request) -> Option<Error> {
+        let mut noted = None;
+        let unknown_leg = |leg: &str| Some(Error::new(Code::UnknownLeg, leg));
+        let shard = match &request {
+            Request::RoomOpen { room } => match self.place_room(room) {
+                Ok(shard) => shard,
+                Err(error) => return Some(error),
+            },
+            Request::RoomClose { room } => {
+                let Some(shard) = self.rooms.remove(room) else {
+                    self.answer(token, id, Ok(Response::Ok {}));
+                    return None;
+                };
+                self.legs.retain(|_, (_, of)| of != room);
+                shard
+            }
+            Request::LegOpen(open) => {
+                let Some(shard) = self.rooms.get(&open.room).copied() else {
+                    return Some(Error::new(Code::UnknownRoom, open.room.clone()));
+                };
+                self.leave_other_shard(&open.leg, shard);
+                let before = self.legs.insert(open.leg.clone(), (shard, open.room.clone()));
+                noted = before.is_none().then(|| open.leg.clone());
+                shard
+            }
+            Request::LegClose { leg } => {
+                let Some((shard, _)) = self.legs.remove(leg) else {
+                    self.answer(token, id, Ok(Response::Ok {}));
+                    return None;
+                };
+                shard
+            }
+            Request::LegView { leg, .. }
+            | Request::LegGate { leg, .. }
+            | Request::LegBlob { leg, .. }
+            | Request::LegStats { leg } => match self.legs.get(leg) {
+                Some((shard, _)) => *shard,
+                None => return unknown_leg(leg),
+            },
+            Request::Snapshot {} => return self.ask_all(token, id, &request, Gathered::Rooms(Vec::new())),
+            Request::Stats {} => return self.ask_all(token, id, &request, Gathered::Counters(BTreeMap::new())),
+            Request::Hello { .. } => return Some(Error::new(Code::Internal, "hello is not dispatched")),
+        };
+        let pending = Pending { client: token, id, left: 1, gathered: Gathered::Single { noted } };
+        let ticket = self.remember(token, pending);
+        match self.send(shard, Command::Request { ticket, request: Box::new(request) }) {
+            Ok(()) => None,
+            Err(error) => {
+                self.forget(ticket);
+                Some(error)
+            }
+        }
+    }
+
+    /// The shard of a room: where it is, or the least loaded.
+    fn place_room(&mut self, room: &str) -> Result<usize, Error> {
+        if let Some(shard) = self.rooms.get(room) {
+            return Ok(*shard);
+        }
+        if self.rooms.len() >= MAX_ROOMS {
+            return Err(Error::new(Code::Limit, format!("at most {MAX_ROOMS} rooms")));
+        }
+        if room.is_empty() || room.len() > 128 {
+            return Err(Error::new(Code::Limit, "a room's name has 1 to 128 bytes"));
+        }
+        let load = |shard: &usize| {
+            let legs = self.legs.values().filter(|(of, _)| of == shard).count();
+            let rooms = self.rooms.values().filter(|of| *of == shard).count();
+            (legs, rooms)
+        };
+        let shard = (0..self.setup.shards.len()).min_by_key(load).unwrap_or(0);
+        self.rooms.insert(room.to_owned(), shard);
+        Ok(shard)
+    }
+
+    /// A leg that moves to a room on another shard is closed where it was.
+    fn leave_other_shard(&mut self, leg: &str, shard: usize) {
+        let Some((old, _)) = self.legs.get(leg).filter(|(old, _)| *old != shard) else { return };
+        let old = *old;
+        // Ticket 0 has no client: nobody awaits this answer.
+        let command = Command::Request { ticket: 0, request: Box::new(Request::LegClose { leg: leg.to_owned() }) };
+        if self.send(old, command).is_err() {
+            log::line(Level::Error, "leg not closed on its old shard", &[("leg", leg)]);
+        }
+    }
+
+    fn ask_all(&mut self, token: u64, id: u64, request: &Request, gathered: Gathered) -> Option<Error> {
+        let left = self.setup.shards.len();
+        let ticket = self.remember(token, Pending { client: token, id, left, gathered });
+        for shard in 0..left {
+            if let Err(error) = self.send(shard, Command::Request { ticket, request: Box::new(request.clone()) }) {
+                self.forget(ticket);
+                return Some(error);
+            }
+        }
+        None
+    }
+
+    fn remember(&mut self, token: u64, pending: Pending) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.pending.insert(ticket, pending);
+        if let Some(client) = self.clients.get_mut(&token) {
+            client.pending += 1;
+        }
+        ticket
+    }
+
+    fn forget(&mut self, ticket: u64) -> Option<Pending> {
+        let pending = self.pending.remove(&ticket)?;
+        if let Some(client) = self.clients.get_mut(&pending.client) {
+            client.pending -= 1;
+        }
+        Some(pending)
+    }
+
+    fn send(&self, shard: usize, command: Command) -> Result<(), Error> {
+        let handle = self.setup.shards.get(shard).ok_or_else(|| Error::new(Code::Internal, "no such shard"))?;
+        match handle.commands.try_send(command) {
+            Ok(()) => {
+                handle.wake.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(_)) => Err(Error::new(Code::Limit, "the shard is busy")),
+            Err(TrySendError::Disconnected(_)) => Err(Error::new(Code::Internal, "the shard has ended")),
+        }
+    }
+
+    fn take_notes(&mut self) {
+        self.setup.notes_wake.clear();
+        while let Ok(note) = self.setup.notes.try_recv() {
+            match note {
+                Note::Reply { ticket, reply } => self.reply(ticket, reply),
+                Note::Event(event) => self.event(event),
+            }
+        }
+    }
+
+    fn reply(&mut self, ticket: u64, reply: Result<Reply, Error>) {
+        let Some(pending) = self.pending.get_mut(&ticket) else { return };
+        pending.left -= 1;
+        match (&mut pending.gathered, reply) {
+            (Gathered::Single { .. }, Ok(Reply::Response(response))) => {
+                if let Some(pending) = self.forget(ticket) {
+                    self.answer(pending.client, pending.id, Ok(response));
+                }
+                return;
+            }
+            (Gathered::Rooms(rooms), Ok(Reply::Rooms(more))) => rooms.extend(more),
+            (Gathered::Counters(sums), Ok(Reply::Counters(more))) => {
+                more.into_iter().for_each(|(name, value)| *sums.entry(name).or_default() += value);
+            }
+            (gathered, Err(error)) => {
+                if let Gathered::Single { noted: Some(leg) } = gathered {
+                    self.legs.remove(leg);
+                }
+                if let Some(pending) = self.forget(ticket) {
+                    self.answer(pending.client, pending.id, Err(error));
+                }
+                return;
+            }
+            (_, Ok(_)) => {}
+        }
+        if self.pending.get(&ticket).is_some_and(|pending| pending.left == 0) {
+            if let Some(pending) = self.forget(ticket) {
+                self.finish(pending);
+            }
+        }
+    }
+
+    fn finish(&mut self, pending: Pending) {
+        let engine = self.setup.engine.clone();
+        let response = match pending.gathered {
+            Gathered::Rooms(rooms) => Response::Snapshot { engine, rooms },
+            Gathered::Counters(mut counters) => {
+                let (user, system) = crate::sys::cpu_times();
+                counters.insert("cpu_user_us".into(), user.as_micros() as u64);
+                counters.insert("cpu_system_us".into(), system.as_micros() as u64);
+                Response::Stats {
+                    engine,
+                    uptime_ms: self.started.elapsed().as_millis() as u64,
+                    counters,
+                    rooms: self.rooms.len() as u32,
+                    legs: self.legs.len() as u32,
+                }
+            }
+            Gathered::Single { .. } => return,
+        };
+        self.answer(pending.client, pending.id, Ok(response));
+    }
+
+    fn event(&mut self, event: Event) {
+        let frame = Frame { seq: Some(self.seq), evt: Some(event), ..Frame::default() };
+        self.seq += 1;
+        let tokens: Vec<u64> = self.clients.iter().filter(|(_, c)| c.subscribed).map(|(token, _)| *token).collect();
+        tokens.into_iter().for_each(|token| self.queue(token, &frame));
+    }
+
+    fn answer(&mut self, token: u64, id: u64, result: Result<Response, Error>) {
+        let (res, err) = match result {
+            Ok(response) => (Some(response), None),
+            Err(error) => (None, Some(error)),
+        };
+        self.queue(token, &Frame { id: Some(id), res, err, ..Frame::default() });
+    }
+
+    fn queue(&mut self, token: u64, frame: &Frame) {
+        let Some(client) = self.clients.get_mut(&token) else { return };
+        if let Err(error) = framing::write(frame, &mut client.backlog) {
+            let refusal = Frame { id: frame.id, err: Some(error), ..Frame::default() };
+            // A refusal is short: it fits.
+            let _ = framing::write(&refusal, &mut client.backlog);
+        }
+        self.write_backlog(token);
+    }
+
+    fn write_backlog(&mut self, token: u64) {
+        let Some(client) = self.clients.get_mut(&token) else { return };
+        let mut written = 0;
+        let mut dead = false;
+        while written < client.backlog.len() {
+            match client.stream.write(&client.backlog[written..]) {
+                Ok(count) if count > 0 => written += count,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                _ => {
+                    dead = true;
+                    break;
+                }
+            }
+        }
+        client.backlog.drain(..written);
+        let waits = !client.backlog.is_empty();
+        if waits != client.writing {
+            client.writing = waits;
+            dead |= self.epoll.watch_writing(&client.stream, token, waits).is_err();
+        }
+        if dead {
+            self.drop_client(token, "write failed");
+        } else if client.backlog.len() > MAX_BACKLOG {
+            self.drop_client(token, "does not read");
+        }
+    }
+}
