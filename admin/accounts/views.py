@@ -75,7 +75,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         COOKIE, session.token, max_age=int(SESSION_LIFE.total_seconds()), secure=True, httponly=True, samesite="Lax"
     )
     answer.del_cookie(csrf.COOKIE, secure=True)  # a new token for the signed-in person
-    return answer
+    raise answer
 
 
 async def sign_out(request: web.Request) -> web.StreamResponse:
@@ -85,7 +85,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     answer = web.HTTPSeeOther("/")
     answer.del_cookie(COOKIE, secure=True)
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
-    return answer
+    raise answer
 
 
 async def password_page(request: web.Request) -> web.StreamResponse:

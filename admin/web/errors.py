@@ -35,9 +35,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Fault as fault:
         status = fault.answer.http_status
         log.log(40 if status >= 500 else 20, "request refused", path=request.path, code=fault.code, detail=fault.detail)
-        sentence = text(fault.answer.message, request.get(LANGUAGE, "fr"), **fault.values)
+        away = status == 503
+        sentence = None if away else text(fault.answer.message, request.get(LANGUAGE, "fr"), **fault.values)
         headers = {} if fault.retry_after is None else {"Retry-After": str(round(fault.retry_after + 0.5))}
-        return answer(request, status, "unavailable" if status == 503 else "bad_request", sentence, headers=headers)
+        return answer(request, status, "unavailable" if away else "bad_request", sentence, headers=headers)
     except Exception:
         reference = new_id()[:8]
         log.exception("request failed", path=request.path, method=request.method, reference=reference)
