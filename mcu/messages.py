@@ -19,7 +19,8 @@ from typing import Literal
 import msgspec
 
 VERSION = 1
-MAX_FRAME = 1 << 20
+MAX_FRAME = 16 << 20
+"""A snapshot of seven rooms of 100 legs with the full slot plan measures 6.3 MB."""
 MAX_BLOB = 16 * 1024
 
 Kind = Literal["audio", "video"]

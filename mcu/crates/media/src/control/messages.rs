@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// The protocol's version.
 pub const VERSION: u32 = 1;
 /// Largest frame in bytes.
-pub const MAX_FRAME: usize = 1 << 20;
+pub const MAX_FRAME: usize = 16 << 20;
 /// Largest opaque state of a leg in bytes.
 pub const MAX_BLOB: usize = 16 * 1024;
 
