@@ -222,8 +222,12 @@ def test_rooms_and_shipped_codes(tmp_path: Path) -> None:
     assert keys(examine.rooms(Settings(rooms_dir=str(tmp_path)))) == {"rooms_none": Level.ERROR}
     (tmp_path / "bad.yaml").write_text("name: [")
     assert keys(examine.rooms(Settings(rooms_dir=str(tmp_path))))["rooms_wrong"] is Level.ERROR
-    (tmp_path / "bad.yaml").write_text('name: Ma salle\nslug: ma-salle\nnumber: "7391"\npins:\n  participant: "583 941"\n')
-    (tmp_path / "bad.yaml").write_text('name: Ma salle\nslug: ma-salle\nnumber: "7391"\npins:\n  participant: "58394127"\n')
+    (tmp_path / "bad.yaml").write_text(
+        'name: Ma salle\nslug: ma-salle\nnumber: "7391"\npins:\n  participant: "583 941"\n'
+    )
+    (tmp_path / "bad.yaml").write_text(
+        'name: Ma salle\nslug: ma-salle\nnumber: "7391"\npins:\n  participant: "58394127"\n'
+    )
     assert keys(examine.rooms(Settings(rooms_dir=str(tmp_path)))) == {"rooms_ok": Level.OK}
 
 
@@ -239,13 +243,34 @@ def test_everything_can_be_said_and_mended(language: str) -> None:
     """Each finding of the source has its sentence, and unless it is good news, the way to mend it."""
     import ast
 
-    values = {
-        name: "x"
-        for name in (
-            "file directory count first rooms free limit wanted reason key mode date days host names name port build "
-            "shards legs path where size"
-        ).split()
-    }
+    values = dict.fromkeys(
+        [
+            "file",
+            "directory",
+            "count",
+            "first",
+            "rooms",
+            "free",
+            "limit",
+            "wanted",
+            "reason",
+            "key",
+            "mode",
+            "date",
+            "days",
+            "host",
+            "names",
+            "name",
+            "port",
+            "build",
+            "shards",
+            "legs",
+            "path",
+            "where",
+            "size",
+        ],
+        "x",
+    )
     package = Path(examine.__file__).parent
     said = 0
     for module in package.glob("*.py"):
@@ -259,7 +284,9 @@ def test_everything_can_be_said_and_mended(language: str) -> None:
     assert said > 50
 
 
-def test_output_and_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_and_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def found(_settings: Settings) -> list[Finding]:
         return results
 
