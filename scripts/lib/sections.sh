@@ -18,6 +18,7 @@ section() {
     cargo-test | clippy | engine) passed=$(sum '[0-9]+ passed;' "$log") failed=$(sum '[0-9]+ failed;' "$log") ;;
     web-test) passed=$(grep -E '^ *Tests ' "$log" >"$log.t"; sum '[0-9]+ passed' "$log.t") failed=$(sum '[0-9]+ failed' "$log.t") ;;
     pytest | e2e | soak) tail -n 1 "$log" >"$log.t"; passed=$(sum '[0-9]+ passed' "$log.t") failed=$(sum '[0-9]+ (failed|error)' "$log.t") ;;
+    fuzz) [ "$code" -eq 0 ] && passed=$(grep -c '^fuzz: ' "$log") ;;
   esac
   rm -f "$log.t"
   if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi

@@ -93,6 +93,9 @@ async def test_a_seat_is_kept_and_its_token_works_once(product: Product) -> None
         again = await hear(back, m.Joined, m.Failure)
         assert isinstance(again, m.Joined) and again.you == seat.you, again
         assert again.token != seat.token
+        await say(back, m.View(slots=()))  # whatever it says proves that it has the new token
+        await say(back, m.Ping(t=1))
+        await hear(back, m.Pong)
         async with socket_to(product.url, "127.0.0.1") as thief:
             await say(thief, m.Resume(version=m.VERSION, token=seat.token, media_alive=False))
             assert (await hear(thief, m.Failure)).code == "bad_token"
