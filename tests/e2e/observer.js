@@ -135,7 +135,7 @@
       if (list !== e2e.beeps) return;
       for (const [sender, hertz] of Object.entries(TONES)) {
         const level = recent[sender] = 0.7 * (recent[sender] ?? 0) + 0.3 * power(samples, hertz, 48000);
-        if (level < 0.02) continue;
+        if (level < 0.05) continue;
         const heard = (e2e.tones[sender] ??= { count: 0, last: t, gap: 0, level: 0 });
         heard.gap = Math.max(heard.gap, t - heard.last);
         heard.last = t; heard.count += 1; heard.level = level;

@@ -147,7 +147,12 @@ impl RecvBatch {
             libc::recvmmsg(socket.as_raw_fd(), messages, RECV_BATCH as u32, libc::MSG_DONTWAIT as _, none)
         };
         match check(got) {
-            Ok(n) => Ok(n as usize),
+            Ok(n) => {
+                for (name, message) in self.names.iter_mut().zip(&self.messages).take(n as usize) {
+                    name.len = message.msg_hdr.msg_namelen; // so that it can be answered to
+                }
+                Ok(n as usize)
+            }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock || e.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(e) => Err(e),
         }
@@ -573,6 +578,21 @@ mod tests {
         batch.commit(3, &to, 0);
         assert_eq!(batch.flush(&a).datagrams, 1);
         assert_eq!(receive(&b, 1)[0].0, b"abc");
+    }
+
+    #[test]
+    fn a_sender_can_be_answered_at_the_address_received_from() {
+        let (a, b, to) = pair("127.0.0.1:0");
+        let (mut out, mut received) = (SendBatch::new(false), RecvBatch::new());
+        out.place()[..3].copy_from_slice(b"ask");
+        out.commit(3, &to, 0);
+        out.flush(&a);
+        while received.recv(&b).unwrap() == 0 {}
+        let from = *received.datagram(0).1;
+        out.place()[..3].copy_from_slice(b"say");
+        out.commit(3, &from, 0);
+        assert_eq!(out.flush(&b).datagrams, 1);
+        assert_eq!(receive(&a, 1)[0].0, b"say");
     }
 
     #[test]
