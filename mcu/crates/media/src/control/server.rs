@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Connections at a time.
 pub const MAX_CLIENTS: usize = 8;
 /// Bytes that may wait for one client.
-const MAX_BACKLOG: usize = 8 << 20;
+const MAX_BACKLOG: usize = 2 * super::messages::MAX_FRAME;
 /// Requests of one client that may be under way.
 const MAX_PENDING: usize = 1024;
 /// Rooms in the engine.
