@@ -24,7 +24,6 @@ OPUS = (("minptime", "10"), ("useinbandfec", "1"), ("usedtx", "1"))
 def write(offer: Offer, opened: m.LegOpened, session_id: int) -> str:
     """The answer's text. ``session_id`` is random, below 2^63 (RFC 8866 §5.2)."""
     streams = {stream.slot: stream for stream in opened.streams}
-    first = next(line for line in offer.lines if line.accepted)
     mids = tuple(line.mid for line in offer.lines if line.accepted)
     head = (
         SdpLine("v", "0"),
@@ -35,11 +34,11 @@ def write(offer: Offer, opened: m.LegOpened, session_id: int) -> str:
         attribute("ice-lite"),
         attribute("msid-semantic", "WMS *"),
     )
-    sections = tuple(_section(line, opened.local, streams, line is first) for line in offer.lines)
+    sections = tuple(_section(line, opened.local, streams) for line in offer.lines)
     return str(Session(head, sections))
 
 
-def _section(line: Line, local: m.Local, streams: dict[int, m.SlotStream], first: bool) -> Media:
+def _section(line: Line, local: m.Local, streams: dict[int, m.SlotStream]) -> Media:
     offered = line.media
     if not line.accepted:
         refused = (SdpLine("c", "IN IP4 0.0.0.0"), attribute("inactive"), attribute("mid", line.mid))
@@ -53,18 +52,19 @@ def _section(line: Line, local: m.Local, streams: dict[int, m.SlotStream], first
     lines += [entry for codec in line.codecs for entry in _codec(codec, line)]
     if line.slot is not None:
         lines += _stream(line.slot, streams.get(line.slot.slot))
-    if first:
-        lines += [attribute("candidate", _candidate(candidate)) for candidate in local.candidates]
-        lines.append(attribute("end-of-candidates"))
     formats = [str(pt) for codec in line.codecs for pt in (codec.pt, codec.rtx_pt) if pt is not None]
     return media(offered.kind, 9, offered.proto, formats, lines)
 
 
 def _transport(local: m.Local) -> Iterator[SdpLine]:
+    """The BUNDLE's transport, repeated on every line: browsers read the first (RFC 9143 §7.3), aiortc the last."""
     yield attribute("ice-ufrag", local.ufrag)
     yield attribute("ice-pwd", local.pwd)
     yield attribute("fingerprint", local.fingerprint)
     yield attribute("setup", "passive")
+    for candidate in local.candidates:
+        yield attribute("candidate", _candidate(candidate))
+    yield attribute("end-of-candidates")
 
 
 def _codec(codec: m.Codec, line: Line) -> Iterator[SdpLine]:
