@@ -85,7 +85,7 @@ class Person:
 
     async def _take(self, slot: int, frame: Any) -> None:
         if slot == 1:
-            self.lumas.append(float(frame.to_ndarray(format="gray").mean()))
+            self.lumas.append(float(frame.to_ndarray()[: frame.height].mean()))
         else:
             self.sound.append(frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0])
 
