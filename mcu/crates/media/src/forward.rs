@@ -66,7 +66,8 @@ pub fn run(options: Options) -> Result<(), String> {
     let ends: Vec<_> = handles.iter().map(|handle| (handle.commands.clone(), handle.wake.clone())).collect();
     let stop = event_fd()?;
     let engine = engine_id()?;
-    let setup = ServerSetup { listener, shards: handles, notes, notes_wake, stop: stop.clone(), engine: engine.clone() };
+    let setup =
+        ServerSetup { listener, shards: handles, notes, notes_wake, stop: stop.clone(), engine: engine.clone() };
     let server = Server::new(setup).map_err(|e| format!("control socket: {e}"))?;
     let control = thread::Builder::new().name("control".into()).spawn(move || server.run());
     let control = control.map_err(|e| format!("control thread: {e}"))?;
@@ -83,7 +84,11 @@ pub fn run(options: Options) -> Result<(), String> {
     stop.wake();
     let control_ended = control.join().is_ok();
     let _ = std::fs::remove_file(&options.control);
-    if shards_ended && control_ended { Ok(()) } else { Err("a thread ended badly".into()) }
+    if shards_ended && control_ended {
+        Ok(())
+    } else {
+        Err("a thread ended badly".into())
+    }
 }
 
 /// A dead shard would leave its rooms mute: better the whole process ends and the supervisor starts it anew.

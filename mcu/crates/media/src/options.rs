@@ -90,7 +90,9 @@ pub fn candidates(options: &Options, bound: &[(IpAddr, u16)], interfaces: &[(IpA
     for (ip, port) in bound {
         let fits = |other: &IpAddr| other.is_ipv4() == ip.is_ipv4();
         if ip.is_unspecified() {
-            let usable = |(other, loopback): &&(IpAddr, bool)| fits(other) && !link_local(other) && (options.loopback || !loopback);
+            let usable = |(other, loopback): &&(IpAddr, bool)| {
+                fits(other) && !link_local(other) && (options.loopback || !loopback)
+            };
             offered.extend(interfaces.iter().filter(usable).map(|(other, _)| (*other, *port)));
         } else {
             offered.push((*ip, *port));
@@ -128,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_full_command_line_is_read() {
-        let line = "--control /run/c --port 5000 --shards 2 --listen 10.0.0.1 --advertise 10.0.0.1=192.0.2.7 --loopback";
+        let line =
+            "--control /run/c --port 5000 --shards 2 --listen 10.0.0.1 --advertise 10.0.0.1=192.0.2.7 --loopback";
         let read = options(line).unwrap();
         assert_eq!((read.port, read.shards, read.loopback), (5000, 2, true));
         assert_eq!(read.advertise, [("10.0.0.1".parse().unwrap(), "192.0.2.7".parse().unwrap())]);

@@ -155,14 +155,19 @@ fn voices_reach_the_others_and_the_loudest_is_named() {
     let level = b.heard(slot)[0].header.audio_level(&b.heard(slot)[0].packet, 2).unwrap();
     assert_eq!(level.below_full_scale, 20);
     // Nobody hears himself: all that a hears is b's.
-    let own = a.got.iter().filter(|got| got.header.audio_level(&got.packet, 2).is_some_and(|l| l.below_full_scale == 20));
+    let own =
+        a.got.iter().filter(|got| got.header.audio_level(&got.packet, 2).is_some_and(|l| l.below_full_scale == 20));
     assert_eq!(own.count(), 0);
-    let flowing = |e: &Event| matches!(e, Event::TrackFlowing { leg, track, flowing: true, codec: Some(CodecName::Opus) }
-        if leg == "a" && track == "mic");
+    let flowing = |e: &Event| {
+        matches!(e, Event::TrackFlowing { leg, track, flowing: true, codec: Some(CodecName::Opus) }
+        if leg == "a" && track == "mic")
+    };
     assert!(control.events.iter().any(flowing));
     // Sender reports for the slot follow.
     let ssrc = b.ssrc(slot);
-    together(&mut a, &mut b, |_, b| b.count_rtcp(|p| matches!(p, Packet::SenderReport { info, .. } if info.ssrc == ssrc)) > 0);
+    together(&mut a, &mut b, |_, b| {
+        b.count_rtcp(|p| matches!(p, Packet::SenderReport { info, .. } if info.ssrc == ssrc)) > 0
+    });
     // A gated microphone is silent for the others.
     control.ask(Request::LegGate { leg: "a".into(), track: "mic".into(), gated: true }).unwrap();
     for _ in 0..10 {
@@ -192,7 +197,10 @@ fn a_snapshot_holds_what_control_needs_to_adopt_the_room() {
     assert!(leg.connected);
     assert_eq!((leg.blob.as_slice(), leg.blob_version), (&[1u8, 2, 3][..], 9));
     assert_eq!(leg.streams, a.streams);
-    assert_eq!(leg.view, [Assignment { slot: 11, source: Some(Source { leg: "b".into(), track: "camera".into() }), height: 360 }]);
+    assert_eq!(
+        leg.view,
+        [Assignment { slot: 11, source: Some(Source { leg: "b".into(), track: "camera".into() }), height: 360 }]
+    );
     let Ok(Response::LegStats { srtp_profile, dtls_version, remote_address, .. }) =
         control.ask(Request::LegStats { leg: "a".into() })
     else {
@@ -255,7 +263,10 @@ fn strangers_and_bad_frames_disturb_nobody() {
     assert_eq!(control.ask(blob).unwrap_err().code, Code::TooLarge);
     frame(&mut a, 1, true);
     b.wait(|b| b.heard(10).len() == 1);
-    assert_eq!(stranger.set_nonblocking(true).and_then(|()| stranger.recv(&mut [0; 8])).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(
+        stranger.set_nonblocking(true).and_then(|()| stranger.recv(&mut [0; 8])).unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock
+    );
     assert!(control.counter("stun_unknown") > 0);
 }
 
@@ -275,4 +286,27 @@ fn closing_and_stopping_say_goodbye() {
     b.wait(|b| b.closed);
     assert_eq!(b.count_rtcp(|p| matches!(p, Packet::Bye(ssrcs) if ssrcs.clone().any(|ssrc| ssrc == media))), 1);
     assert!(!engine.socket.exists());
+}
+
+#[test]
+fn media_follows_a_leg_to_another_address() {
+    let engine = Engine::start();
+    let mut control = room(&engine);
+    let mut a = Leg::open(&engine, &mut control, "salle", "a");
+    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
+    frame(&mut a, 1, true);
+    b.wait(|b| b.heard(10).len() == 1);
+    let old = b.move_to_new_socket();
+    // Its next check nominates the new address.
+    let moved = control.counter("address_moved");
+    while control.counter("address_moved") == moved {
+        b.step();
+    }
+    frame(&mut a, 2, false);
+    b.wait(|b| b.heard(10).len() == 2);
+    frame(&mut a, 3, false);
+    b.wait(|b| b.heard(10).len() == 3);
+    old.set_nonblocking(true).unwrap();
+    assert_eq!(old.recv(&mut [0; 8]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }

@@ -208,7 +208,11 @@ mod tests {
     fn the_loudest_three_are_heard_and_a_slightly_louder_fourth_does_not_push_in() {
         let mut s = room(5);
         talk(&mut s, 0, 1_000, &[(0, 30), (1, 31), (2, 32), (3, 90), (4, 127)]);
-        let heard = |s: &Speakers| { let mut v: Vec<_> = s.active().map(|r| r.id).collect(); v.sort_unstable(); v };
+        let heard = |s: &Speakers| {
+            let mut v: Vec<_> = s.active().map(|r| r.id).collect();
+            v.sort_unstable();
+            v
+        };
         assert_eq!(heard(&s), [0, 1, 2]);
         talk(&mut s, 1_000, 3_000, &[(0, 30), (1, 31), (2, 32), (3, 29), (4, 127)]);
         assert_eq!(heard(&s), [0, 1, 2]);

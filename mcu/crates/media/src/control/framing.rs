@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn every_truncated_twin_is_refused() {
-        let frame = Frame { id: Some(1), res: Some(Response::RoomOpened { room: "a".into(), shard: 0 }), ..Frame::default() };
+        let frame =
+            Frame { id: Some(1), res: Some(Response::RoomOpened { room: "a".into(), shard: 0 }), ..Frame::default() };
         let mut bytes = Vec::new();
         write(&frame, &mut bytes).unwrap();
         let body = &bytes[4..];

@@ -52,7 +52,9 @@ struct Pending {
 enum Gathered {
     /// One shard's answer is the answer.
     /// If it is refused, the leg noted when the request was sent is forgotten again.
-    Single { noted: Option<String> },
+    Single {
+        noted: Option<String>,
+    },
     Rooms(Vec<RoomState>),
     Counters(BTreeMap<String, u64>),
 }

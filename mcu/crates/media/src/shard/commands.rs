@@ -222,7 +222,9 @@ impl Shard {
 
     fn snapshot(&self) -> Vec<RoomState> {
         let halls = self.halls.iter().flatten();
-        halls.map(|hall| RoomState { room: hall.id.clone(), shard: self.index as u32, legs: leg_states(hall) }).collect()
+        halls
+            .map(|hall| RoomState { room: hall.id.clone(), shard: self.index as u32, legs: leg_states(hall) })
+            .collect()
     }
 
     fn sums(&self) -> BTreeMap<String, u64> {

@@ -35,7 +35,10 @@ const LINK_TICKS: u64 = 4;
 
 /// A request routed to a shard. `ticket` comes back with the reply.
 pub enum Command {
-    Request { ticket: u64, request: Box<Request> },
+    Request {
+        ticket: u64,
+        request: Box<Request>,
+    },
     /// Say goodbye to every leg and end the thread.
     Stop,
 }

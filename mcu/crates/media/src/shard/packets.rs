@@ -79,23 +79,26 @@ impl Shard {
     fn rtp(&mut self, place: Place, data: &[u8]) {
         let now = self.micros();
         let counters = &mut self.counters;
-        let Some(Hall { room, links, dirty, .. }) = self.halls.get_mut(place.0).and_then(Option::as_mut) else { return };
+        let Some(Hall { room, links, dirty, .. }) = self.halls.get_mut(place.0).and_then(Option::as_mut) else {
+            return;
+        };
         let Some(link) = links.get_mut(place.1).and_then(Option::as_mut) else { return };
         let Some(unseal) = link.unseal.as_mut().filter(|_| link.connected) else {
             counters.drop_before_keys += 1;
             return;
         };
-        let result = room.ingest(place.1, data, now, |packet, header, out| match unseal.open_rtp(packet, header, out) {
-            Ok((len, _)) => Some(len),
-            Err(SrtpError::Replay | SrtpError::Old) => {
-                counters.drop_replay += 1;
-                None
-            }
-            Err(_) => {
-                counters.drop_auth += 1;
-                None
-            }
-        });
+        let result =
+            room.ingest(place.1, data, now, |packet, header, out| match unseal.open_rtp(packet, header, out) {
+                Ok((len, _)) => Some(len),
+                Err(SrtpError::Replay | SrtpError::Old) => {
+                    counters.drop_replay += 1;
+                    None
+                }
+                Err(_) => {
+                    counters.drop_auth += 1;
+                    None
+                }
+            });
         if result.is_ok() && !*dirty {
             *dirty = true;
             self.dirty.push(place.0);

@@ -238,6 +238,13 @@ impl Leg {
         leg
     }
 
+    /// Goes on from another port, like a phone that changes its network; answers the old socket.
+    pub fn move_to_new_socket(&mut self) -> UdpSocket {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        std::mem::replace(&mut self.socket, socket)
+    }
+
     /// Steps until `done`, else the test fails.
     pub fn wait(&mut self, mut done: impl FnMut(&Leg) -> bool) {
         let until = Instant::now() + PATIENCE;
@@ -313,7 +320,15 @@ impl Leg {
         self.socket.send_to(&packet, self.engine).unwrap();
     }
 
-    pub fn seal(&mut self, ssrc: u32, pt: u8, seq: u16, ts: u32, extensions: &[(u8, &[u8])], payload: &[u8]) -> Vec<u8> {
+    pub fn seal(
+        &mut self,
+        ssrc: u32,
+        pt: u8,
+        seq: u16,
+        ts: u32,
+        extensions: &[(u8, &[u8])],
+        payload: &[u8],
+    ) -> Vec<u8> {
         let mut buffer = vec![0; 2048];
         let header = HeaderWriter { pt, marker: false, padding: false, seq, timestamp: ts, ssrc };
         let at = header.write(&mut buffer, extensions).unwrap();

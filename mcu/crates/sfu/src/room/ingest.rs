@@ -86,9 +86,11 @@ impl Room {
     fn bind(&mut self, leg: LegId, header: &Header, plain: &[u8]) -> Result<Binding, Drop> {
         let state = self.legs[leg].as_mut().ok_or(Drop::UnknownStream)?;
         let tracks = &state.spec.tracks;
-        let mid = (state.spec.extensions.mid != 0).then(|| header.extension(plain, state.spec.extensions.mid)).flatten();
+        let mid =
+            (state.spec.extensions.mid != 0).then(|| header.extension(plain, state.spec.extensions.mid)).flatten();
         let by_mid = mid.and_then(|mid| tracks.iter().position(|track| track.mid.as_bytes() == mid));
-        let by_hint = || tracks.iter().position(|t| t.ssrcs.contains(&header.ssrc) || t.rtx_ssrcs.contains(&header.ssrc));
+        let by_hint =
+            || tracks.iter().position(|t| t.ssrcs.contains(&header.ssrc) || t.rtx_ssrcs.contains(&header.ssrc));
         let by_pt = || {
             let has = |t: &super::TrackSpec| t.codecs.iter().any(|c| c.pt == header.pt || c.rtx_pt == Some(header.pt));
             let mut fit = tracks.iter().enumerate().filter(|(_, track)| has(track));
@@ -196,7 +198,8 @@ impl Room {
         let Room { sources, legs, .. } = self;
         let source = sources[usize::from(id)].as_mut().ok_or(Drop::UnknownStream)?;
         let ids = legs[source.leg].as_ref().ok_or(Drop::UnknownStream)?.spec.extensions;
-        let codec = source.spec.codecs.iter().position(|codec| codec.pt == header.pt).ok_or(Drop::UnknownPayloadType)?;
+        let codec =
+            source.spec.codecs.iter().position(|codec| codec.pt == header.pt).ok_or(Drop::UnknownPayloadType)?;
         let packet = &source.ring.reserve()[..len];
         let padding = header.padding_len(packet).map_err(|_| Drop::Malformed)?;
         let mut meta = Meta::at(seq, header.timestamp);

@@ -181,6 +181,7 @@ pub struct Room {
     events: Vec<Event>,
     last_speakers: (Option<SourceId>, Vec<SourceId>),
     speakers_at: Micros,
+    told_speakers_at: Micros,
     seated: Vec<SourceId>,
     reseat: bool,
     asked: Vec<u16>,
@@ -204,6 +205,7 @@ impl Room {
             events: Vec::new(),
             last_speakers: (None, Vec::new()),
             speakers_at: 0,
+            told_speakers_at: 0,
             seated: Vec::new(),
             reseat: false,
             asked: Vec::with_capacity(256),
@@ -364,7 +366,10 @@ impl Room {
     pub fn gated(&self, leg: LegId) -> impl Iterator<Item = &str> + '_ {
         let leg = self.legs.get(leg).and_then(Option::as_ref);
         let sources = leg.into_iter().flat_map(|leg| &leg.tracks);
-        sources.filter_map(|s| self.sources[usize::from(*s)].as_ref()).filter(|s| s.gated).map(|s| s.name.track.as_str())
+        sources
+            .filter_map(|s| self.sources[usize::from(*s)].as_ref())
+            .filter(|s| s.gated)
+            .map(|s| s.name.track.as_str())
     }
 
     /// Takes the events since the last call.

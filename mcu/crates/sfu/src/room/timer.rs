@@ -34,7 +34,7 @@ impl Room {
         if now.saturating_sub(self.speakers_at) >= SPEAKERS {
             self.speakers_at = now;
             self.speakers.tick(now);
-            self.tell_speakers();
+            self.tell_speakers(now);
             self.update_wanted(now);
         }
         self.seat_if_needed();

@@ -10,6 +10,9 @@ use crate::speaker::{seat, LOUDEST};
 /// A track without a viewer is told so only after this long: layouts change in several steps.
 const UNWANTED: Micros = 2_000_000;
 
+/// Between two `speakers` events.
+const TELL_SPEAKERS: Micros = 100_000;
+
 /// The audio track that counts as its leg's voice, and the video track that shows the speaker.
 const VOICE: &str = "mic";
 const FACE: &str = "camera";
@@ -152,7 +155,7 @@ impl Room {
     }
 
     /// Reports a change of the speakers, and remembers to give out the speaker slots anew.
-    pub(super) fn tell_speakers(&mut self) {
+    pub(super) fn tell_speakers(&mut self, now: Micros) {
         let order: Vec<SourceId> = self.speakers.active().map(|ranked| ranked.id).collect();
         let dominant = self.speakers.dominant();
         let mut sorted = order.clone();
@@ -165,8 +168,12 @@ impl Room {
         if (dominant, &sorted) == (self.last_speakers.0, &self.last_speakers.1) {
             return;
         }
-        self.last_speakers = (dominant, sorted);
         self.reseat = true;
+        if now.saturating_sub(self.told_speakers_at) < TELL_SPEAKERS {
+            return; // told at the next look, if it is still so
+        }
+        self.told_speakers_at = now;
+        self.last_speakers = (dominant, sorted);
         let leg = |id: SourceId| self.sources[usize::from(id)].as_ref().map(|source| source.name.leg.clone());
         let active = self.speakers.active().filter_map(|ranked| Some((leg(ranked.id)?, ranked.level))).collect();
         let dominant = dominant.and_then(leg);
@@ -187,8 +194,9 @@ impl Room {
 
     fn seat_leg(&mut self, leg: LegId, video: bool) {
         let Some(state) = self.legs[leg].as_ref() else { return };
-        let mut places: Vec<usize> =
-            (0..state.slots.len()).filter(|at| state.slots[*at].spec.speaker && state.slots[*at].spec.video == video).collect();
+        let mut places: Vec<usize> = (0..state.slots.len())
+            .filter(|at| state.slots[*at].spec.speaker && state.slots[*at].spec.video == video)
+            .collect();
         if places.is_empty() {
             return;
         }
@@ -197,7 +205,11 @@ impl Room {
             if source.leg == leg {
                 return None; // nobody hears or sees himself
             }
-            if video { self.find(&SourceName { leg: source.name.leg.clone(), track: FACE.into() }) } else { Some(voice) }
+            if video {
+                self.find(&SourceName { leg: source.name.leg.clone(), track: FACE.into() })
+            } else {
+                Some(voice)
+            }
         };
         let ranking: Vec<SourceId> = self.speakers.ranking().filter_map(|ranked| stream(ranked.id)).collect();
         let mut loud: Vec<SourceId> = self.speakers.active().filter_map(|ranked| stream(ranked.id)).collect();
