@@ -5,12 +5,13 @@ the check).
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 from admin.doctor import network
 from admin.doctor.model import Finding, error, ok
 from config.settings import Settings
 from kernel.errors import Fault
-from kernel.ids import new_id, new_token
+from kernel.ids import new_id
 from mcu import messages as m
 from mcu.engine import EngineClient
 
@@ -61,7 +62,7 @@ async def check(settings: Settings, running: bool) -> list[Finding]:
 
 async def _udp(client: EngineClient) -> list[Finding]:
     room = leg = f"doctor-{new_id()}"
-    remote = m.Remote(ufrag="doctor", pwd=new_token(), fingerprint=FINGERPRINT)
+    remote = m.Remote(ufrag="doctor", pwd=secrets.token_hex(16), fingerprint=FINGERPRINT)  # ice-char (RFC 8839 §5.4)
     track = m.Track(track="mic", kind="audio", mid="0", codecs=(OPUS,))
     await client.request(m.RoomOpen(room=room))
     try:

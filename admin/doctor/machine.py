@@ -27,8 +27,8 @@ _TIMEX_STATUS_OFFSET = 40
 def check(settings: Settings) -> Iterator[Finding]:
     yield disk(settings.data_path)
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    yield clock()
     yield receive_buffer()
+    yield clock()
 
 
 def disk(directory: Path) -> Finding:

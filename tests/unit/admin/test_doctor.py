@@ -243,7 +243,9 @@ def test_everything_can_be_said_and_mended(language: str) -> None:
     """Each finding of the source has its sentence, and unless it is good news, the way to mend it."""
     import ast
 
-    names = "file directory count first rooms free limit wanted reason key mode date days host name port build shards legs"
+    names = (
+        "file directory count first rooms free limit wanted reason key mode date days host name port build shards legs"
+    )
     values = dict.fromkeys([*names.split(), "names", "path", "where", "size"], "x")
     package = Path(examine.__file__).parent
     said = 0
