@@ -3,14 +3,14 @@
 use crate::control::server::{Server, Setup as ServerSetup};
 use crate::log::{self, Level};
 use crate::options::{candidates, Options};
-use crate::shard::{Command, Handle, Setup, Shard};
+use crate::shard::{Command, Handle, Note, Setup, Shard};
 use crate::sys::{interface_addresses, media_socket, Epoll, EventFd, Signals};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{sync_channel, SyncSender};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,35 +34,8 @@ pub fn run(options: Options) -> Result<(), String> {
     let listener = listen(&options.control)?;
     let (notes_in, notes) = sync_channel(NOTES);
     let notes_wake = event_fd()?;
-    let epoch = Instant::now();
-    let (mut handles, mut threads) = (Vec::new(), Vec::new());
-    let mut first_port = options.port;
-    for index in 0..options.shards {
-        let port = if options.port == 0 { 0 } else { options.port + index as u16 };
-        let sockets = open_sockets(&options.listen, port)?;
-        let bound = bound(&sockets)?;
-        if index == 0 {
-            first_port = bound.first().map_or(0, |(_, port)| *port);
-        }
-        let candidates = candidates(&options, &bound, &interfaces);
-        let (commands, inbox) = sync_channel(COMMANDS);
-        let wake = event_fd()?;
-        let setup = Setup {
-            index,
-            sockets,
-            candidates: candidates.clone(),
-            certificate: certificate.clone(),
-            commands: inbox,
-            wake: wake.clone(),
-            notes: notes_in.clone(),
-            notes_wake: notes_wake.clone(),
-            epoch,
-        };
-        let shard = Shard::new(setup).map_err(|e| format!("shard {index}: {e}"))?;
-        let thread = thread::Builder::new().name(format!("shard-{index}")).spawn(move || shard.run());
-        threads.push(thread.map_err(|e| format!("shard {index}: {e}"))?);
-        handles.push(Handle { commands, wake, candidates });
-    }
+    let common = Common { options: &options, certificate, interfaces, notes: notes_in, notes_wake: notes_wake.clone() };
+    let (handles, threads, first_port) = start_shards(&common)?;
     let ends: Vec<_> = handles.iter().map(|handle| (handle.commands.clone(), handle.wake.clone())).collect();
     let stop = event_fd()?;
     let engine = engine_id()?;
@@ -89,6 +62,52 @@ pub fn run(options: Options) -> Result<(), String> {
     } else {
         Err("a thread ended badly".into())
     }
+}
+
+/// What all shards share.
+struct Common<'a> {
+    options: &'a Options,
+    certificate: Arc<Certificate>,
+    interfaces: Vec<(IpAddr, bool)>,
+    notes: SyncSender<Note>,
+    notes_wake: Arc<EventFd>,
+}
+
+type Shards = (Vec<Handle>, Vec<thread::JoinHandle<()>>, u16);
+
+/// Starts a thread per shard; answers their handles and the first one's port.
+fn start_shards(common: &Common) -> Result<Shards, String> {
+    let options = common.options;
+    let epoch = Instant::now();
+    let (mut handles, mut threads) = (Vec::new(), Vec::new());
+    let mut first_port = options.port;
+    for index in 0..options.shards {
+        let port = if options.port == 0 { 0 } else { options.port + index as u16 };
+        let sockets = open_sockets(&options.listen, port)?;
+        let bound = bound(&sockets)?;
+        if index == 0 {
+            first_port = bound.first().map_or(0, |(_, port)| *port);
+        }
+        let candidates = candidates(options, &bound, &common.interfaces);
+        let (commands, inbox) = sync_channel(COMMANDS);
+        let wake = event_fd()?;
+        let setup = Setup {
+            index,
+            sockets,
+            candidates: candidates.clone(),
+            certificate: common.certificate.clone(),
+            commands: inbox,
+            wake: wake.clone(),
+            notes: common.notes.clone(),
+            notes_wake: common.notes_wake.clone(),
+            epoch,
+        };
+        let shard = Shard::new(setup).map_err(|e| format!("shard {index}: {e}"))?;
+        let thread = thread::Builder::new().name(format!("shard-{index}")).spawn(move || shard.run());
+        threads.push(thread.map_err(|e| format!("shard {index}: {e}"))?);
+        handles.push(Handle { commands, wake, candidates });
+    }
+    Ok((handles, threads, first_port))
 }
 
 /// A dead shard would leave its rooms mute: better the whole process ends and the supervisor starts it anew.

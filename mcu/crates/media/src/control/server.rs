@@ -231,56 +231,48 @@ impl Server {
     /// Sends a request to its shard or shards; a refusal is answered at once.
     fn dispatch(&mut self, token: u64, id: u64, request: Request) -> Option<Error> {
         let mut noted = None;
-        let unknown_leg = |leg: &str| Some(Error::new(Code::UnknownLeg, leg));
         let shard = match &request {
-            Request::RoomOpen { room } => match self.place_room(room) {
-                Ok(shard) => shard,
-                Err(error) => return Some(error),
-            },
+            Request::RoomOpen { room } => self.place_room(room).map(Some),
             Request::RoomClose { room } => {
-                let Some(shard) = self.rooms.remove(room) else {
-                    self.answer(token, id, Ok(Response::Ok {}));
-                    return None;
-                };
                 self.legs.retain(|_, (_, of)| of != room);
-                shard
+                Ok(self.rooms.remove(room))
             }
-            Request::LegOpen(open) => {
-                let Some(shard) = self.rooms.get(&open.room).copied() else {
-                    return Some(Error::new(Code::UnknownRoom, open.room.clone()));
-                };
-                self.leave_other_shard(&open.leg, shard);
-                let before = self.legs.insert(open.leg.clone(), (shard, open.room.clone()));
-                noted = before.is_none().then(|| open.leg.clone());
-                shard
-            }
-            Request::LegClose { leg } => {
-                let Some((shard, _)) = self.legs.remove(leg) else {
-                    self.answer(token, id, Ok(Response::Ok {}));
-                    return None;
-                };
-                shard
-            }
+            Request::LegOpen(open) => match self.rooms.get(&open.room).copied() {
+                Some(shard) => {
+                    self.leave_other_shard(&open.leg, shard);
+                    let before = self.legs.insert(open.leg.clone(), (shard, open.room.clone()));
+                    noted = before.is_none().then(|| open.leg.clone());
+                    Ok(Some(shard))
+                }
+                None => Err(Error::new(Code::UnknownRoom, open.room.clone())),
+            },
+            Request::LegClose { leg } => Ok(self.legs.remove(leg).map(|(shard, _)| shard)),
             Request::LegView { leg, .. }
             | Request::LegGate { leg, .. }
             | Request::LegBlob { leg, .. }
             | Request::LegStats { leg } => match self.legs.get(leg) {
-                Some((shard, _)) => *shard,
-                None => return unknown_leg(leg),
+                Some((shard, _)) => Ok(Some(*shard)),
+                None => Err(Error::new(Code::UnknownLeg, leg.clone())),
             },
             Request::Snapshot {} => return self.ask_all(token, id, &request, Gathered::Rooms(Vec::new())),
             Request::Stats {} => return self.ask_all(token, id, &request, Gathered::Counters(BTreeMap::new())),
-            Request::Hello { .. } => return Some(Error::new(Code::Internal, "hello is not dispatched")),
+            Request::Hello { .. } => Err(Error::new(Code::Internal, "hello is not dispatched")),
         };
-        let pending = Pending { client: token, id, left: 1, gathered: Gathered::Single { noted } };
-        let ticket = self.remember(token, pending);
-        match self.send(shard, Command::Request { ticket, request: Box::new(request) }) {
-            Ok(()) => None,
-            Err(error) => {
-                self.forget(ticket);
-                Some(error)
+        match shard {
+            Ok(Some(shard)) => self.ask(token, id, shard, request, noted),
+            Ok(None) => {
+                self.answer(token, id, Ok(Response::Ok {})); // closing what is not there is no error
+                None
             }
+            Err(error) => Some(error),
         }
+    }
+
+    fn ask(&mut self, token: u64, id: u64, shard: usize, request: Request, noted: Option<String>) -> Option<Error> {
+        let ticket = self.remember(token, Pending { client: token, id, left: 1, gathered: Gathered::Single { noted } });
+        let error = self.send(shard, Command::Request { ticket, request: Box::new(request) }).err()?;
+        self.forget(ticket);
+        Some(error)
     }
 
     /// The shard of a room: where it is, or the least loaded.

@@ -5,7 +5,7 @@ use super::model::{match_codecs, Event, SourceName, TrackSpec, View};
 use super::{Leg, LegId, Room, Source, NO_SLOT};
 use crate::clock::Micros;
 use crate::slot::SourceId;
-use crate::speaker::{seat, LOUDEST};
+use crate::speaker::{seat, LOUDEST, SPEECH};
 
 /// A track without a viewer is told so only after this long: layouts change in several steps.
 const UNWANTED: Micros = 2_000_000;
@@ -212,18 +212,7 @@ impl Room {
             }
         };
         let ranking: Vec<SourceId> = self.speakers.ranking().filter_map(|ranked| stream(ranked.id)).collect();
-        let mut loud: Vec<SourceId> = self.speakers.active().filter_map(|ranked| stream(ranked.id)).collect();
-        if loud.len() < LOUDEST {
-            // One of the three is the listener himself: the fourth takes the place.
-            let fourth = self.speakers.ranking().nth(LOUDEST).filter(|r| 127 - r.level >= crate::speaker::SPEECH);
-            loud.extend(fourth.and_then(|ranked| stream(ranked.id)));
-        }
-        if video {
-            if let Some(face) = self.speakers.dominant().and_then(stream) {
-                loud.retain(|other| *other != face);
-                loud.insert(0, face);
-            }
-        }
+        let mut loud = self.loudest(&stream, video);
         loud.truncate(places.len());
         // Who was silent longest makes room first.
         let rank = |at: usize| state.slots[at].slot.source().and_then(|s| ranking.iter().position(|other| *other == s));
@@ -244,6 +233,21 @@ impl Room {
         for (at, source) in moves {
             self.connect(leg, at, source);
         }
+    }
+
+    /// Who is to be heard or seen by a listener; `stream` maps a voice to what he gets of it.
+    fn loudest(&self, stream: &impl Fn(SourceId) -> Option<SourceId>, video: bool) -> Vec<SourceId> {
+        let mut loud: Vec<SourceId> = self.speakers.active().filter_map(|ranked| stream(ranked.id)).collect();
+        if loud.len() < LOUDEST {
+            // One of the three is the listener himself: the fourth takes the place.
+            let fourth = self.speakers.ranking().nth(LOUDEST).filter(|r| 127 - r.level >= SPEECH);
+            loud.extend(fourth.and_then(|ranked| stream(ranked.id)));
+        }
+        if let Some(face) = self.speakers.dominant().filter(|_| video).and_then(stream) {
+            loud.retain(|other| *other != face);
+            loud.insert(0, face);
+        }
+        loud
     }
 
     /// For views and tests: which source a leg's slot shows.
