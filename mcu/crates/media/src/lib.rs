@@ -4,6 +4,7 @@
 
 pub mod control;
 pub mod forward;
+pub mod load;
 pub mod log;
 pub mod options;
 pub mod shard;

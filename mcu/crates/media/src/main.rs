@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let role = arguments.remove(0);
     let result = match role.to_str() {
         Some("forward") => media::options::parse(arguments).and_then(media::forward::run),
+        Some("load") => media::load::run(arguments),
         Some("--help" | "-h" | "help") => {
             println!("{USAGE}");
             Ok(())

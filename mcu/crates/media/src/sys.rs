@@ -516,6 +516,17 @@ pub fn interface_addresses() -> io::Result<Vec<(IpAddr, bool)>> {
     Ok(addresses)
 }
 
+/// CPU time of the calling thread.
+pub fn thread_cpu_time() -> Duration {
+    // SAFETY: clock_gettime fills the structure; this clock cannot fail.
+    let time = unsafe {
+        let mut time: libc::timespec = zeroed();
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time);
+        time
+    };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// CPU time of this process: user and system.
 pub fn cpu_times() -> (Duration, Duration) {
     // SAFETY: getrusage fills the structure; RUSAGE_SELF cannot fail.

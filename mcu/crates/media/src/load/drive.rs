@@ -18,10 +18,14 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Receive at most so many batches from one socket before the others and the senders have their turn.
 const BATCHES: usize = 4;
 
+const CAPTURE: usize = 64;
+
 /// All legs of a run with what they count.
 pub struct Drive {
     pub legs: Vec<Leg>,
     pub tally: Tally,
+    /// When there, the newest datagrams that publishers sent (`CAPTURE` of them), for the strangers to copy.
+    pub captured: Option<Vec<Vec<u8>>>,
     checks: Checks,
     clock: Instant,
     epoll: Epoll,
@@ -46,6 +50,7 @@ impl Drive {
         Ok(Drive {
             legs,
             tally: Tally::default(),
+            captured: None,
             checks,
             clock: now,
             epoll,
@@ -121,8 +126,14 @@ impl Drive {
         for leg in &mut self.legs {
             if let Role::Publisher(publisher) = &mut leg.role {
                 let micros = self.clock.elapsed().as_micros() as u64;
-                let socket = &leg.socket;
-                publisher.send_due(now - start, micros, &leg.session, |datagram| send(socket, datagram));
+                let (socket, captured) = (&leg.socket, &mut self.captured);
+                publisher.send_due(now - start, micros, &leg.session, |datagram| {
+                    send(socket, datagram);
+                    if let Some(captured) = captured {
+                        captured.insert(0, datagram.to_vec());
+                        captured.truncate(CAPTURE);
+                    }
+                });
             }
         }
     }
