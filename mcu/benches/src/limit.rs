@@ -1,7 +1,7 @@
 //! The limit: the least that sending the forwarded packets costs.
 //!
 //! Definition. For every burst (one frame of one publisher) and every subscriber: copy each packet into the send buffer, seal it with
-//! AES-128-GCM under the subscriber's key, and send the burst with sendmmsg, in GSO runs whose mean length is `--run`, the one that our
+//! AES-GCM under the subscriber's key (128 or 256 bits, as negotiated: `--profile`), and send the burst with sendmmsg, in GSO runs whose mean length is `--run`, the one that our
 //! engine attained on the same load. The bursts have the load's sizes and times (a publisher's frame every 1/fps, publishers spread over
 //! the interval). Nothing else is done: nothing is received, parsed, rewritten, stored or reported. A second thread drains the
 //! subscribers' sockets, woken by epoll, without UDP_GRO, as the generator does. Counted is the CPU time of the sending thread.
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce, UnboundKey, AES_128_GCM};
+use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, Nonce, UnboundKey, AES_128_GCM, AES_256_GCM};
 use media::sys::{media_socket, thread_cpu_time, Epoll, RawAddr, RecvBatch, SendBatch};
 
 const HEADER: usize = 20;
@@ -46,7 +46,9 @@ pub fn run(args: &[String]) -> Result<(), String> {
         let (stop, received) = (stop.clone(), received.clone());
         move || drain(&sinks, &stop, &received)
     });
-    let mut sender = Sender::new(&to).map_err(|e| e.to_string())?;
+    let profile: String = crate::option(args, "--profile", String::new())?;
+    let cipher = if profile.contains("AES_256") { &AES_256_GCM } else { &AES_128_GCM };
+    let mut sender = Sender::new(&to, cipher).map_err(|e| e.to_string())?;
     let (packets, messages, cpu) = sender.send_all(&load);
     stop.store(true, Ordering::Relaxed);
     drain.join().map_err(|_| "the draining thread panicked")?.map_err(|e| e.to_string())?;
@@ -77,7 +79,8 @@ struct Sender {
 
 impl Sender {
     fn new(to: &[RawAddr]) -> std::io::Result<Sender> {
-        let key = |n: usize| LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[n as u8; 16]).expect("16 bytes are a key"));
+        let key =
+            |n: usize| LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[n as u8; 16]).expect("16 bytes are a key"));
         Ok(Sender {
             socket: media_socket(local())?,
             batch: SendBatch::new(true),
@@ -135,7 +138,8 @@ impl Sender {
         let mut nonce = [0; 12];
         nonce[4..].copy_from_slice(&self.nonce.to_be_bytes());
         self.nonce += 1;
-        let sealed = key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&header[..]), payload);
+        let sealed =
+            key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&header[..]), payload);
         tag.copy_from_slice(sealed.expect("a packet is far below the cipher's limit").as_ref());
         self.batch.commit(size, to, self.run);
     }

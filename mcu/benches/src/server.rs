@@ -191,7 +191,8 @@ impl Server {
     fn ask_keyframe(&mut self, index: usize, request: &str0m::media::KeyframeRequest) {
         let mut api = self.peers[index].rtc.direct_api();
         let Some(slot) = api.stream_tx_by_mid(request.mid, None).map(|stream| stream.ssrc()) else { return };
-        let Some((_, (publisher, ssrc))) = self.peers[index].shows.iter().find(|(shown, _)| *shown == slot).copied() else {
+        let Some((_, (publisher, ssrc))) = self.peers[index].shows.iter().find(|(shown, _)| *shown == slot).copied()
+        else {
             return;
         };
         if let Some(stream) = self.peers[publisher].rtc.direct_api().stream_rx(&ssrc) {
@@ -235,9 +236,16 @@ impl Server {
         for assignment in assign {
             let Some(source) = &assignment.source else { continue };
             let publisher = self.find(&source.leg)?;
-            let slot = self.peers[viewer].slots.iter().find(|(slot, _)| *slot == assignment.slot as u32).ok_or("unknown slot")?.1;
-            let track = self.peers[publisher].tracks.iter().find(|(name, _)| *name == source.track).ok_or("unknown track")?.1;
-            let routes = self.peers[publisher].routes.iter_mut().find(|(ssrc, _)| *ssrc == track).ok_or("unknown track")?;
+            let slot = self.peers[viewer]
+                .slots
+                .iter()
+                .find(|(slot, _)| *slot == assignment.slot as u32)
+                .ok_or("unknown slot")?
+                .1;
+            let track =
+                self.peers[publisher].tracks.iter().find(|(name, _)| *name == source.track).ok_or("unknown track")?.1;
+            let routes =
+                self.peers[publisher].routes.iter_mut().find(|(ssrc, _)| *ssrc == track).ok_or("unknown track")?;
             routes.1.push((viewer, slot));
             self.peers[viewer].shows.push((slot, (publisher, track)));
         }

@@ -154,7 +154,8 @@ impl Inbound {
         let (expected_before, received_before) = std::mem::replace(&mut self.reported, (expected, self.received));
         let interval = expected - expected_before;
         let lost = interval.saturating_sub(self.received - received_before);
-        let (last_sr, delay) = self.sender_report.map_or((0, 0), |(middle, at)| (middle, ((now - at) << 16) / 1_000_000));
+        let (last_sr, delay) =
+            self.sender_report.map_or((0, 0), |(middle, at)| (middle, ((now - at) << 16) / 1_000_000));
         Some(ReportBlock {
             ssrc,
             fraction_lost: (lost * 256).checked_div(interval).unwrap_or(0).min(255) as u8,

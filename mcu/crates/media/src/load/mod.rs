@@ -130,6 +130,7 @@ fn summary(drive: &Drive, options: &Options, sent: u64, seconds: f64) -> Report 
     report.number("p50_ms", tally.latency.quantile_ms(0.5));
     report.number("p99_ms", tally.latency.quantile_ms(0.99));
     report.number("max_ms", tally.latency.quantile_ms(1.0));
+    report.number("mean_size", tally.wire_bytes as f64 / tally.wire_packets.max(1) as f64);
     report.number("audio_received", tally.audio_received);
     report.number("recovered", tally.recovered);
     report.number("duplicates", tally.duplicates);
@@ -156,6 +157,7 @@ fn counters(control: &mut Control) -> Result<BTreeMap<String, u64>, String> {
 
 /// How far each counter rose.
 fn rises(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
-    let rise = |(name, now): (&String, &u64)| (name.clone(), now.saturating_sub(before.get(name).copied().unwrap_or(0)));
+    let rise =
+        |(name, now): (&String, &u64)| (name.clone(), now.saturating_sub(before.get(name).copied().unwrap_or(0)));
     after.iter().map(rise).collect()
 }

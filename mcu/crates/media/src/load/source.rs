@@ -114,7 +114,8 @@ impl Video {
 
     fn header(&self, marker: bool, micros: u64, packet: &mut [u8]) -> usize {
         let seq = (self.first + self.sent) as u16;
-        let header = HeaderWriter { pt: pt::VP8, marker, padding: false, seq, timestamp: self.timestamp, ssrc: self.ssrc };
+        let header =
+            HeaderWriter { pt: pt::VP8, marker, padding: false, seq, timestamp: self.timestamp, ssrc: self.ssrc };
         let time = abs_send_time(micros);
         header.write(packet, &[(ext::MID, self.mid.as_bytes()), (ext::ABS_SEND_TIME, &time)]).unwrap_or(0)
     }
@@ -159,7 +160,16 @@ pub struct Audio {
 impl Audio {
     pub fn new(index: u32, of: u32) -> Audio {
         let first = (u64::from(index) * 613) & 0x3fff;
-        Audio { publisher: index, place: index % of, of, ssrc: 0x3000_0000 + index, first, sent: 0, octets: 0, timestamp: 0 }
+        Audio {
+            publisher: index,
+            place: index % of,
+            of,
+            ssrc: 0x3000_0000 + index,
+            first,
+            sent: 0,
+            octets: 0,
+            timestamp: 0,
+        }
     }
 
     /// When the next packet is due, counted from the start of sending.

@@ -73,6 +73,8 @@ impl Subscriber {
             tally.unknown_ssrc += 1;
             return;
         };
+        tally.wire_packets += 1;
+        tally.wire_bytes += packet.len() as u64;
         let is_rtx = stream.ssrc != header.ssrc;
         let opened = is_rtx || checks.verify == Verify::Full || header.seq % SAMPLE == 0;
         let payload = if opened {
@@ -117,7 +119,14 @@ impl Subscriber {
     }
 
     /// Send receiver reports, and a PLI for each video stream that has not begun with a keyframe.
-    pub fn report(&mut self, micros: u64, session: &mut Session, checks: &Checks, tally: &mut Tally, mut send: impl FnMut(&[u8])) {
+    pub fn report(
+        &mut self,
+        micros: u64,
+        session: &mut Session,
+        checks: &Checks,
+        tally: &mut Tally,
+        mut send: impl FnMut(&[u8]),
+    ) {
         let blocks: Vec<ReportBlock> =
             self.streams.iter_mut().filter_map(|stream| stream.inbound.report(stream.ssrc, micros)).collect();
         for part in blocks.chunks(31) {

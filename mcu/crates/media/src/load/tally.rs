@@ -14,6 +14,9 @@ pub struct Tally {
     pub received: u64,
     /// The same over the whole run.
     pub received_all: u64,
+    /// RTP datagrams of known streams and their bytes, SRTP tag included.
+    pub wire_packets: u64,
+    pub wire_bytes: u64,
     pub audio_received: u64,
     /// Of `received_all`, those that came back by RTX.
     pub recovered: u64,

@@ -14,8 +14,8 @@ use super::session::Session;
 use super::source::{ext, pt, Audio, Video};
 use super::subscriber::Subscriber;
 use crate::control::messages::{
-    Assignment, CandidateTransport, Codec, CodecName, Extensions, Kind, LegOpen, Local, Remote, Request, Response, Slot, SlotRole,
-    SlotStream, Source, Track,
+    Assignment, CandidateTransport, Codec, CodecName, Extensions, Kind, LegOpen, Local, Remote, Request, Response,
+    Slot, SlotRole, SlotStream, Source, Track,
 };
 
 /// A view slot's height, in pixels: what 640×360 asks for.
@@ -97,7 +97,8 @@ fn open_publisher(
     }];
     if let Some(audio) = &audio {
         let (codecs, ssrcs) = (vec![opus()], vec![audio.ssrc]);
-        let mic = Track { track: "mic".into(), kind: Kind::Audio, mid: "0".into(), codecs, ssrcs, rtx_ssrcs: Vec::new() };
+        let mic =
+            Track { track: "mic".into(), kind: Kind::Audio, mid: "0".into(), codecs, ssrcs, rtx_ssrcs: Vec::new() };
         tracks.insert(0, mic);
     }
     let role = Role::Publisher(Box::new(Publisher { video, audio }));
@@ -154,7 +155,8 @@ fn open_leg(
         abs_send_time: Some(ext::ABS_SEND_TIME),
         ..Extensions::default()
     };
-    let request = LegOpen { room, leg: leg.clone(), remote, tracks, slots, extensions, blob: Vec::new(), blob_version: 0 };
+    let request =
+        LegOpen { room, leg: leg.clone(), remote, tracks, slots, extensions, blob: Vec::new(), blob_version: 0 };
     let Response::LegOpened { local, streams, .. } = control.request(Request::LegOpen(request))? else {
         return Err(format!("{leg}: the engine answered leg.open with something else"));
     };
