@@ -63,7 +63,8 @@ def one_round(opt: argparse.Namespace) -> Figures:
     """Engine, limit and str0m once each."""
     ours = drive(opt, [opt.bin / "massalia-media", "forward", "--shards", "1", "--listen", "127.0.0.1", "--loopback"])
     run = ours["mean_gso_run"]
-    limit = run_json([opt.bin / "forward-bench", "limit", "--run", f"{run:.3f}", "--seconds", opt.seconds, *load_options(opt)])
+    same = ["--run", f"{run:.3f}", "--size", round(ours["size"]), "--profile", ours["profile"], "--seconds", opt.seconds]
+    limit = run_json([opt.bin / "forward-bench", "limit", *same, *load_options(opt)])
     peer = drive(opt, [opt.bin / "forward-bench", "str0m"])
     cpu = ours["user_us"] + ours["sys_us"]
     theirs = peer["user_us"] + peer["sys_us"]
@@ -86,7 +87,7 @@ def one_round(opt: argparse.Namespace) -> Figures:
     }
 
 
-def drive(opt: argparse.Namespace, server: list[Any]) -> Figures:
+def drive(opt: argparse.Namespace, server: list[Any]) -> dict[str, Any]:
     """Run one server under the load; its CPU time is per packet that arrived."""
     with tempfile.TemporaryDirectory(prefix="massalia-bench-") as folder:
         control = Path(folder) / "control"
@@ -97,6 +98,8 @@ def drive(opt: argparse.Namespace, server: list[Any]) -> Figures:
     return {
         "user_us": got["server_user_us"] / packets,
         "sys_us": got["server_sys_us"] / packets,
+        "profile": got["profile"],
+        "size": got["mean_size"],
         "mean_gso_run": got["server"]["udp_out"] / max(1, got["server"]["udp_out_messages"]),
         "delivery_pct": got["delivery_pct"],
         "p50_ms": got["p50_ms"],

@@ -78,9 +78,11 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(to: &[RawAddr]) -> std::io::Result<Sender> {
-        let key =
-            |n: usize| LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &[n as u8; 16]).expect("16 bytes are a key"));
+    fn new(to: &[RawAddr], cipher: &'static Algorithm) -> std::io::Result<Sender> {
+        let key = |n: usize| {
+            let bytes = vec![n as u8; cipher.key_len()];
+            LessSafeKey::new(UnboundKey::new(cipher, &bytes).expect("the length is the cipher's"))
+        };
         Ok(Sender {
             socket: media_socket(local())?,
             batch: SendBatch::new(true),

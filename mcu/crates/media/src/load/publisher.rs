@@ -52,10 +52,9 @@ impl Publisher {
                     }
                 }
                 Packet::Pli { media, .. } if media == self.video.ssrc => self.keyframe(tally),
-                Packet::Fir { mut entries, .. } => {
-                    if entries.any(|entry| entry.ssrc == self.video.ssrc) {
-                        self.keyframe(tally);
-                    }
+                Packet::Fir { entries, .. } => {
+                    let asked = entries.filter(|entry| entry.ssrc == self.video.ssrc).count();
+                    (0..asked).for_each(|_| self.keyframe(tally));
                 }
                 _ => {}
             }
@@ -77,7 +76,8 @@ impl Publisher {
 
     /// Send the sender reports; `unix` is the time since the Unix epoch that belongs to now.
     pub fn report(&mut self, unix: Duration, session: &mut Session, mut send: impl FnMut(&[u8])) {
-        let ntp = (unix.as_secs() + NTP_OFFSET) << 32 | (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
+        let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
+        let ntp = ((unix.as_secs() + NTP_OFFSET) << 32) | fraction;
         let video = (self.video.ssrc, self.video.timestamp, self.video.sent, self.video.octets);
         let audio = self.audio.as_ref().map(|audio| (audio.ssrc, audio.timestamp, audio.sent, audio.octets));
         for (ssrc, rtp_timestamp, sent, octets) in [Some(video), audio].into_iter().flatten() {

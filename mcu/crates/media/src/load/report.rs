@@ -13,7 +13,7 @@ pub struct Report {
 impl Report {
     /// Add a number. Integers below 2^53 stay exact.
     pub fn number(&mut self, name: &str, value: impl Number) {
-        self.values.push((name.into(), value.as_f64()));
+        self.values.push((name.into(), value.into_f64()));
     }
 
     /// Add a word (letters, digits, blanks, dots and hyphens only).
@@ -60,23 +60,23 @@ fn plain(value: f64) -> String {
 
 /// What a report takes as a number.
 pub trait Number {
-    fn as_f64(self) -> f64;
+    fn into_f64(self) -> f64;
 }
 
 impl Number for f64 {
-    fn as_f64(self) -> f64 {
+    fn into_f64(self) -> f64 {
         self
     }
 }
 
 impl Number for u64 {
-    fn as_f64(self) -> f64 {
+    fn into_f64(self) -> f64 {
         self as f64
     }
 }
 
 impl Number for usize {
-    fn as_f64(self) -> f64 {
+    fn into_f64(self) -> f64 {
         self as f64
     }
 }
@@ -91,7 +91,7 @@ mod tests {
         report.word("profile", "AEAD");
         report.number("received", 1_600_000u64);
         report.number("p99_ms", 1.25);
-        report.number("share", 0.0 / 0.0);
+        report.number("share", f64::NAN);
         report.server("rtp_out", 7);
         assert_eq!(
             report.json(),
