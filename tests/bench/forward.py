@@ -63,7 +63,16 @@ def one_round(opt: argparse.Namespace) -> Figures:
     """Engine, limit and str0m once each."""
     ours = drive(opt, [opt.bin / "massalia-media", "forward", "--shards", "1", "--listen", "127.0.0.1", "--loopback"])
     run = ours["mean_gso_run"]
-    same = ["--run", f"{run:.3f}", "--size", round(ours["size"]), "--profile", ours["profile"], "--seconds", opt.seconds]
+    same = [
+        "--run",
+        f"{run:.3f}",
+        "--size",
+        round(ours["size"]),
+        "--profile",
+        ours["profile"],
+        "--seconds",
+        opt.seconds,
+    ]
     limit = run_json([opt.bin / "forward-bench", "limit", *same, *load_options(opt)])
     peer = drive(opt, [opt.bin / "forward-bench", "str0m"])
     cpu = ours["user_us"] + ours["sys_us"]
@@ -115,7 +124,9 @@ def load_options(opt: argparse.Namespace) -> list[Any]:
 @contextlib.contextmanager
 def running(command: list[Any]) -> Iterator[int]:
     """A server process that has printed its ready line; ended by SIGTERM."""
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -16,7 +16,19 @@ KEYS = (
 
 @pytest.mark.timeout(600)
 def test_a_short_run_yields_all_keys_with_plausible_values() -> None:
-    command = ["scripts/bench", "forward", "--json", "--rounds", "1", "--seconds", "2", "--publishers", "2", "--subscribers", "5"]
+    command = [
+        "scripts/bench",
+        "forward",
+        "--json",
+        "--rounds",
+        "1",
+        "--seconds",
+        "2",
+        "--publishers",
+        "2",
+        "--subscribers",
+        "5",
+    ]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     result = json.loads(done.stdout.strip().splitlines()[-1])
     assert [key for key in KEYS if key not in result] == []
@@ -26,4 +38,6 @@ def test_a_short_run_yields_all_keys_with_plausible_values() -> None:
     assert result["ratio_to_limit"] > 0.5, "nothing is much faster than the limit"
     assert 1 <= result["mean_gso_run"] <= 64
     assert 0 < result["p99_ms"] < 1000
-    assert result["ratio_to_limit"] == pytest.approx(result["cpu_us_per_packet"] / result["limit_us_per_packet"], rel=0.01)
+    assert result["ratio_to_limit"] == pytest.approx(
+        result["cpu_us_per_packet"] / result["limit_us_per_packet"], rel=0.01
+    )
