@@ -18,6 +18,7 @@ COPY kernel/ kernel/
 COPY config/ config/
 COPY signalling/ signalling/
 COPY admin/ admin/
+COPY deploy/massalia.data/ deploy/massalia.data/
 COPY --from=web /src/web/dist web/dist
 RUN /opt/build/bin/maturin build --release --locked --out /wheels
 
