@@ -28,8 +28,16 @@ def is_network(text: str) -> bool:
 
 
 def is_mapping(text: str) -> bool:
-    """Whether ``text`` is ``BIND_IP=PUBLIC_IP`` of one address family."""
+    """Whether ``text`` is ``BIND_IP=PUBLIC_IP`` or ``BIND_IP=PUBLIC_IP:PORT`` of one address family; an IPv6 address
+    before a port stands in brackets.
+    """
     bind, equal, public = text.partition("=")
+    if with_port := re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})", public):
+        if not 1 <= int(with_port["port"]) <= 65535:
+            return False
+        public = with_port["four"] or with_port["six"]
+        if is_address(public) and (ipaddress.ip_address(public).version == 6) != bool(with_port["six"]):
+            return False
     if not equal or not is_address(bind) or not is_address(public):
         return False
     return ipaddress.ip_address(bind).version == ipaddress.ip_address(public).version

@@ -60,7 +60,9 @@ class Media(Section):
     port: Annotated[Port, Meta(description="First UDP port; shard i uses port + i.")] = 40000
     shards: Annotated[int, Meta(ge=1, le=64, description="Threads; default: cores - 1.")] | None = None
     listen: Annotated[tuple[Address, ...], Meta(max_length=16, description="Addresses; default all.")] = ()
-    advertise: Annotated[tuple[Mapping, ...], Meta(max_length=16, description="BIND_IP=PUBLIC_IP for 1:1 NAT.")] = ()
+    advertise: Annotated[
+        tuple[Mapping, ...], Meta(max_length=16, description="BIND_IP=PUBLIC_IP[:PORT] for 1:1 NAT or forwarded ports.")
+    ] = ()
     loopback: Annotated[bool, Meta(description="Offer the loopback address too (demo, tests).")] = False
     binary: Annotated[Location | None, Meta(description="The engine's binary, when not the packaged one.")] = None
 

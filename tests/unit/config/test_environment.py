@@ -31,7 +31,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         {
             "MASSALIA_HTTP_PORT": "9001",
             "MASSALIA_MEDIA_LISTEN": "127.0.0.1, ::1",
-            "MASSALIA_MEDIA_ADVERTISE": "10.0.0.1=198.51.100.7",
+            "MASSALIA_MEDIA_ADVERTISE": "10.0.0.1=198.51.100.7,10.0.0.2=198.51.100.8:4000,::1=[2001:db8::1]:4000",
             "MASSALIA_LOG_LEVEL": "debug",
             "MASSALIA_LIMITS_MESSAGE_SIZE": "64 KiB",
             "MASSALIA_MEDIA_LOOPBACK": "true",
@@ -43,7 +43,11 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert value is not None
     assert (value.http.port, value.http.host) == (9001, "127.0.0.1")
     assert value.media.listen == ("127.0.0.1", "::1")
-    assert value.media.advertise == ("10.0.0.1=198.51.100.7",)
+    assert value.media.advertise == (
+        "10.0.0.1=198.51.100.7",
+        "10.0.0.2=198.51.100.8:4000",
+        "::1=[2001:db8::1]:4000",
+    )
     assert value.media.loopback
     assert value.log.level == "debug"
     assert value.limits.message_size == 65536
@@ -60,6 +64,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"MEDIA_LOOPBACK": "1"}, ("MASSALIA_MEDIA_LOOPBACK", "wrong_value", "true")),
         ({"MEDIA_LISTEN": "127.0.0.1,localhost"}, ("MASSALIA_MEDIA_LISTEN", "wrong_value", "")),
         ({"MEDIA_ADVERTISE": "10.0.0.1=::1"}, ("MASSALIA_MEDIA_ADVERTISE", "wrong_value", "")),
+        ({"MEDIA_ADVERTISE": "10.0.0.1=192.0.2.7:0"}, ("MASSALIA_MEDIA_ADVERTISE", "wrong_value", "")),
+        ({"MEDIA_ADVERTISE": "10.0.0.1=[192.0.2.7]:4000"}, ("MASSALIA_MEDIA_ADVERTISE", "wrong_value", "")),
+        ({"MEDIA_ADVERTISE": "10.0.0.1=[::1]:4000"}, ("MASSALIA_MEDIA_ADVERTISE", "wrong_value", "")),
         ({"HTTP_TRUSTED_PROXIES": "10.0.0.0/8,nginx"}, ("MASSALIA_HTTP_TRUSTED_PROXIES", "wrong_value", "")),
         ({"DATABASE_DSN": "mysql://u:hunter2@db"}, ("MASSALIA_DATABASE_DSN", "wrong_value", "")),
         ({"LIMITS_MESSAGE_SIZE": "65536"}, ("MASSALIA_LIMITS_MESSAGE_SIZE", "wrong_unit", "65536 B")),

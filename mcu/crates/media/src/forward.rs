@@ -88,7 +88,7 @@ fn start_shards(common: &Common) -> Result<Shards, String> {
         if index == 0 {
             first_port = bound.first().map_or(0, |(_, port)| *port);
         }
-        let candidates = candidates(options, &bound, &common.interfaces);
+        let candidates = candidates(options, index, &bound, &common.interfaces);
         let (commands, inbox) = sync_channel(COMMANDS);
         let wake = event_fd()?;
         let setup = Setup {

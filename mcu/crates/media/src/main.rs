@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: massalia-media forward --control PATH --port PORT [--shards N] [--listen IP]... \
-                     [--advertise BIND_IP=PUBLIC_IP]... [--loopback] [--log-level debug|info|warning|error]";
+                     [--advertise BIND_IP=PUBLIC_IP[:PORT]]... [--loopback] [--log-level debug|info|warning|error]";
 
 fn main() -> ExitCode {
     let mut arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();

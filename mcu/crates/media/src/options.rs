@@ -3,7 +3,7 @@
 use crate::control::messages::{Candidate, CandidateTransport};
 use crate::log::Level;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Most shards: the ufrag carries the index in two characters.
@@ -17,11 +17,20 @@ pub struct Options {
     pub port: u16,
     pub shards: usize,
     pub listen: Vec<IpAddr>,
-    /// (bound address, public address) pairs of a 1:1 NAT.
-    pub advertise: Vec<(IpAddr, IpAddr)>,
+    /// What a NAT in front of us makes of our addresses.
+    pub advertise: Vec<Mapping>,
     /// Offer loopback candidates for wildcard addresses.
     pub loopback: bool,
     pub level: Level,
+}
+
+/// One address as a NAT shows it (1:1 NAT, or forwarded ports).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mapping {
+    pub bound: IpAddr,
+    pub public: IpAddr,
+    /// Public port of the first shard, shard i has this one plus i; `None` where the NAT keeps ports.
+    pub port: Option<u16>,
 }
 
 /// Reads the arguments behind `forward`.
@@ -50,8 +59,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Options, String> {
             Long("listen") => options.listen.push(address(&text(&mut parser)?)?),
             Long("advertise") => {
                 let value = text(&mut parser)?;
-                let (bound, public) = value.split_once('=').ok_or("--advertise needs BIND_IP=PUBLIC_IP")?;
-                options.advertise.push((address(bound)?, address(public)?));
+                options.advertise.push(mapping(&value)?);
             }
             Long("loopback") => options.loopback = true,
             Long("log-level") => {
@@ -70,6 +78,10 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Options, String> {
     if options.port != 0 && usize::from(options.port) + options.shards > 65_536 {
         return Err("--port leaves no room for all shards".into());
     }
+    let mapped = |m: &Mapping| m.port.is_some_and(|port| usize::from(port) + options.shards > 65_536);
+    if options.advertise.iter().any(mapped) {
+        return Err("--advertise leaves no room for the ports of all shards".into());
+    }
     if options.listen.is_empty() {
         options.listen = vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     }
@@ -84,8 +96,25 @@ fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| format!("{text} is not an IP address"))
 }
 
-/// The host candidates of one shard: `bound` are its sockets' addresses, `interfaces` the machine's (with loopback flag).
-pub fn candidates(options: &Options, bound: &[(IpAddr, u16)], interfaces: &[(IpAddr, bool)]) -> Vec<Candidate> {
+/// `BIND_IP=PUBLIC_IP` or `BIND_IP=PUBLIC_IP:PORT`; an IPv6 address before a port stands in brackets.
+fn mapping(text: &str) -> Result<Mapping, String> {
+    let (bound, public) = text.split_once('=').ok_or("--advertise needs BIND_IP=PUBLIC_IP[:PORT]")?;
+    let bound = address(bound)?;
+    let (public, port) = match public.parse::<SocketAddr>() {
+        Ok(there) if there.port() == 0 => return Err(format!("--advertise {text}: port 0 cannot be reached")),
+        Ok(there) => (there.ip(), Some(there.port())),
+        Err(_) => (address(public)?, None),
+    };
+    Ok(Mapping { bound, public, port })
+}
+
+/// The host candidates of shard `index`: `bound` are its sockets' addresses, `interfaces` the machine's (with loopback flag).
+pub fn candidates(
+    options: &Options,
+    index: usize,
+    bound: &[(IpAddr, u16)],
+    interfaces: &[(IpAddr, bool)],
+) -> Vec<Candidate> {
     let mut offered: Vec<(IpAddr, u16)> = Vec::new();
     for (ip, port) in bound {
         let fits = |other: &IpAddr| other.is_ipv4() == ip.is_ipv4();
@@ -98,7 +127,10 @@ pub fn candidates(options: &Options, bound: &[(IpAddr, u16)], interfaces: &[(IpA
             offered.push((*ip, *port));
         }
     }
-    let public = |ip: IpAddr| options.advertise.iter().find(|(from, _)| *from == ip).map_or(ip, |(_, to)| *to);
+    let public = |(ip, port): (IpAddr, u16)| match options.advertise.iter().find(|mapping| mapping.bound == ip) {
+        Some(mapping) => (mapping.public, mapping.port.map_or(port, |first| first + index as u16)),
+        None => (ip, port),
+    };
     // Loopback last: it only serves tests, and would otherwise be probed first.
     offered.sort_by_key(|(ip, _)| (ip.is_loopback(), ip.is_ipv6()));
     offered.dedup();
@@ -107,10 +139,10 @@ pub fn candidates(options: &Options, bound: &[(IpAddr, u16)], interfaces: &[(IpA
         component: 1,
         transport: CandidateTransport::Udp,
         priority: (126 << 24) | ((65_535 - n as u32) << 8) | 255,
-        address: public(ip).to_string(),
+        address: ip.to_string(),
         port,
     };
-    offered.into_iter().enumerate().map(candidate).collect()
+    offered.into_iter().map(public).enumerate().map(candidate).collect()
 }
 
 fn link_local(ip: &IpAddr) -> bool {
@@ -134,7 +166,9 @@ mod tests {
             "--control /run/c --port 5000 --shards 2 --listen 10.0.0.1 --advertise 10.0.0.1=192.0.2.7 --loopback";
         let read = options(line).unwrap();
         assert_eq!((read.port, read.shards, read.loopback), (5000, 2, true));
-        assert_eq!(read.advertise, [("10.0.0.1".parse().unwrap(), "192.0.2.7".parse().unwrap())]);
+        let expected =
+            Mapping { bound: "10.0.0.1".parse().unwrap(), public: "192.0.2.7".parse().unwrap(), port: None };
+        assert_eq!(read.advertise, [expected]);
     }
 
     #[test]
@@ -145,6 +179,9 @@ mod tests {
             ("--control a --shards 0", "--shards"),
             ("--control a --listen localhost", "localhost"),
             ("--control a --advertise 10.0.0.1", "BIND_IP=PUBLIC_IP"),
+            ("--control a --advertise 10.0.0.1=192.0.2.7:x", "192.0.2.7:x"),
+            ("--control a --advertise 10.0.0.1=192.0.2.7:0", "port 0"),
+            ("--control a --advertise 10.0.0.1=192.0.2.7:65535 --shards 2", "all shards"),
             ("--control a --port 65530 --shards 20", "no room"),
             ("--control a --color", "color"),
         ] {
@@ -163,11 +200,19 @@ mod tests {
             ("fe80::1".parse().unwrap(), false),
             ("2001:db8::1".parse().unwrap(), false),
         ];
-        let found = candidates(&o, &bound, &interfaces);
+        let found = candidates(&o, 0, &bound, &interfaces);
         let addresses: Vec<&str> = found.iter().map(|c| c.address.as_str()).collect();
         assert_eq!(addresses, ["192.0.2.7", "2001:db8::1"]);
         assert!(found[0].priority > found[1].priority);
         let o = Options { loopback: true, ..o };
-        assert_eq!(candidates(&o, &bound, &interfaces).last().unwrap().address, "127.0.0.1");
+        assert_eq!(candidates(&o, 0, &bound, &interfaces).last().unwrap().address, "127.0.0.1");
+    }
+    #[test]
+    fn forwarded_ports_count_up_with_the_shards() {
+        let o = options("--control a --advertise 10.0.0.1=192.0.2.7:6000 --advertise ::1=[2001:db8::7]:7000").unwrap();
+        let bound = [("10.0.0.1".parse().unwrap(), 5003), ("::1".parse().unwrap(), 5003)];
+        let found = candidates(&o, 3, &bound, &[]);
+        let offered: Vec<(&str, u16)> = found.iter().map(|c| (c.address.as_str(), c.port)).collect();
+        assert_eq!(offered, [("192.0.2.7", 6003), ("2001:db8::7", 7003)]);
     }
 }
