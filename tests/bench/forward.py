@@ -1,9 +1,10 @@
 """The forwarding benchmark: our engine, the limit and str0m, one after the other, in interleaved rounds on one load.
 
-Each round starts a fresh server, drives it with ``massalia-media load`` and takes the server's CPU time over the generator's
-measured window, divided by the packets that arrived in it. ``limit`` sends the same packets to as many sockets, sealed with
-AES-128-GCM and in GSO runs as long as the engine's own in that round (mcu/benches/src/limit.rs). Figures are medians of the rounds.
-Standard library only: it runs before any environment is built. Called by ``scripts/bench``.
+Each round starts a fresh server, drives it with ``massalia-media load`` and takes the server's CPU time over the
+generator's measured window, divided by the packets that arrived in it. ``limit`` sends the same packets to as many
+sockets, sealed with the same AES-GCM and in GSO runs as long as the engine's own in that round
+(mcu/benches/src/limit.rs). Figures are medians of the rounds. Standard library only: it runs before any environment is
+built. Called by ``scripts/bench``.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="CPU time per forwarded packet")
     parser.add_argument("--bin", type=Path, required=True, help="folder of the release binaries")
     parser.add_argument("--json", action="store_true", help="print one JSON object, last on stdout")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--publishers", type=int, default=4)
     parser.add_argument("--subscribers", type=int, default=50)
     parser.add_argument("--pps", type=int, default=400)
@@ -127,8 +128,8 @@ def running(command: list[Any]) -> Iterator[int]:
     process = subprocess.Popen(
         [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         line = process.stdout.readline()
         if not line or not json.loads(line).get("ready"):
             raise SystemExit(f"{command[0]} did not start: {line!r}")
@@ -147,7 +148,8 @@ def run_json(command: list[Any]) -> dict[str, Any]:
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0 or not done.stdout.strip():
         raise SystemExit(f"{command[0]} {command[1]} failed with status {done.returncode}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
 
 
 def summary(rounds: list[Figures]) -> dict[str, Any]:

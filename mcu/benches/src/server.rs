@@ -84,7 +84,7 @@ impl Server {
                     let (bytes, from) = batch.packet(n);
                     self.input(now, bytes, from);
                 }
-                self.poll_dirty();
+                self.poll_dirty(now);
             }
             if now - ticked >= TICK {
                 ticked = now;
@@ -107,12 +107,12 @@ impl Server {
         if let Err(error) = self.peers[index].rtc.handle_input(input) {
             eprintln!("{}: {error}", self.peers[index].leg);
         }
-        self.poll(index);
+        self.poll(index, now);
     }
 
-    fn poll_dirty(&mut self) {
+    fn poll_dirty(&mut self, now: Instant) {
         while let Some(index) = self.dirty.pop() {
-            self.poll(index);
+            self.poll(index, now);
         }
         self.flush();
     }
@@ -123,16 +123,25 @@ impl Server {
                 if let Err(error) = self.peers[index].rtc.handle_input(Input::Timeout(now)) {
                     eprintln!("{}: {error}", self.peers[index].leg);
                 }
-                self.poll(index);
+                self.poll(index, now);
             }
         }
-        self.poll_dirty();
+        self.poll_dirty(now);
     }
 
-    fn poll(&mut self, index: usize) {
+    /// Drain a peer. What was just written leaves only when str0m has been told the time that it asks for.
+    fn poll(&mut self, index: usize, now: Instant) {
         self.peers[index].dirty = false;
+        let mut told = false;
         loop {
             match self.peers[index].rtc.poll_output() {
+                Ok(Output::Timeout(at)) if at <= now && !told => {
+                    told = true;
+                    if let Err(error) = self.peers[index].rtc.handle_input(Input::Timeout(now)) {
+                        eprintln!("{}: {error}", self.peers[index].leg);
+                        return;
+                    }
+                }
                 Ok(Output::Timeout(at)) => {
                     self.peers[index].next = at;
                     return;
