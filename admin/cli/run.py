@@ -114,7 +114,7 @@ class House:
         lines = [("run.address", f"{self._settings.public_url}/")]
         if self._demo:
             slug, pin = self._demo_room()
-            lines.append(("run.demo", f"{self._settings.public_url}/r/{slug}" + (f"  (code {pin})" if pin else "")))
+            lines.append(("run.demo", f"{self._settings.public_url}/r/{slug}" + (f"#code={pin}" if pin else "")))
         email, password = await self._administrator()
         if email:
             lines.append(("run.administrator", f"{self._settings.public_url}/admin  ({email})"))

@@ -1,7 +1,8 @@
 /**
  * The page of a room, `/r/<slug>`: waiting page → room → after the call, same address, no reload.
  *
- * Options of the address: `?lang=fr|en`; for developers `?codec=vp8|h264` (which video codec is offered first).
+ * Options of the address: `?lang=fr|en`; `#code=…` carries the room's code, so that an invitation is one link (a fragment
+ * never reaches a server or its logs); for developers `?codec=vp8|h264` (which video codec is offered first).
  */
 import "../ui/tokens.css";
 import "../ui/components.css";
@@ -22,6 +23,7 @@ import { CallPage } from "./call";
 import { Devices } from "./devices";
 import { h, installIcons } from "./dom";
 import { chooseLanguage, language, t, useLanguage } from "./i18n";
+import { invitedCode } from "./invitation";
 import { deviceKind } from "./layout";
 import type { Entry, RoomFacts } from "./waiting";
 import { WaitingPage } from "./waiting";
@@ -125,7 +127,7 @@ class App {
     this.after = null;
     this.mark("waiting");
     this.skipTo("content", t("app.skipContent"));
-    const page = new WaitingPage(this.devices, (entry) => this.join(entry));
+    const page = new WaitingPage(this.devices, invitedCode(location.hash), (entry) => this.join(entry));
     this.waiting = page;
     document.body.append(page.element);
     page.facts(null, this.slug);

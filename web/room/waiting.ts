@@ -54,11 +54,13 @@ export class WaitingPage {
   private readonly stop: () => void;
   private countdown = 0;
 
-  constructor(private readonly devices: Devices, private readonly onenter: (entry: Entry) => void) {
+  /** `invited` is the code that came with the address, if any: then nobody is asked for it unless it is wrong. */
+  constructor(private readonly devices: Devices, private readonly invited: string | null, private readonly onenter: (entry: Entry) => void) {
     this.fields = new DeviceFields(devices);
     this.picture.element.classList.add("mirror");
     this.pinField = this.field("pin", t("join.pin"), t("join.pinHelp"), this.pin);
     set(this.pinField, "hidden", true);
+    this.pin.value = invited ?? "";
     this.element = h("div", { class: "waiting" }, this.head(), this.body(), this.foot());
     this.stop = devices.on("change", () => this.update());
     this.update();
@@ -70,7 +72,7 @@ export class WaitingPage {
     document.title = t("join.title", { room: name });
     write(this.number, facts ? t("join.number", { number: facts.number }) : "");
     write(this.present, !facts || facts.present === 0 ? t("join.nobody") : t("join.present", { count: facts.present }));
-    set(this.pinField, "hidden", facts ? !facts.pin_required : false);
+    set(this.pinField, "hidden", this.invited !== null || (facts ? !facts.pin_required : false));
   }
 
   busy(on: boolean): void {
@@ -173,7 +175,7 @@ export class WaitingPage {
     return h("header", { class: "top" }, h("div", { class: "top-in" },
       h("a", { class: "brand", href: "/", "aria-label": t("app.home") }, logo(), h("span", {}, h("b", {}, t("app.city")), h("span", {}, t("app.service")))),
       h("div", { class: "grow" }),
-      h("a", { class: "btn btn-quiet", href: `?lang=${other}`, lang: other, hreflang: other }, icon("globe"), h("span", { class: "hide-s" }, t("app.other")), h("span", { class: "vh" }, t("app.otherHint")))));
+      h("a", { class: "btn btn-quiet", href: `?lang=${other}${location.hash}`, lang: other, hreflang: other }, icon("globe"), h("span", { class: "hide-s" }, t("app.other")), h("span", { class: "vh" }, t("app.otherHint")))));
   }
 
   private body(): HTMLElement {
@@ -197,6 +199,6 @@ export class WaitingPage {
     const other = language() === "fr" ? "en" : "fr";
     return h("footer", { class: "foot" }, h("ul", {},
       h("li", {}, h("a", { href: "/" }, t("app.homeLink"))),
-      h("li", {}, h("a", { href: `?lang=${other}`, lang: other, hreflang: other }, t("app.other")))));
+      h("li", {}, h("a", { href: `?lang=${other}${location.hash}`, lang: other, hreflang: other }, t("app.other")))));
   }
 }
