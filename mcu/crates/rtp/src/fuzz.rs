@@ -33,10 +33,24 @@ pub fn rtcp(data: &[u8]) {
             rtcp::Packet::Sdes(cnames) => assert!(cnames.count() <= 31),
             rtcp::Packet::Bye(ssrcs) | rtcp::Packet::Remb { ssrcs, .. } => assert!(ssrcs.count() <= 255),
             rtcp::Packet::Nack(nack) => assert!(nack.seqs().count() <= data.len() / 4 * 17),
+            rtcp::Packet::TransportFeedback(feedback) => transport_feedback(&feedback),
             rtcp::Packet::Fir { entries, .. } => assert!(entries.count() <= data.len() / 8),
             _ => {}
         }
     }
+}
+
+/// What was read covers what it announces, and can be said again when it is short enough.
+fn transport_feedback(feedback: &rtcp::TransportFeedback<'_>) {
+    assert_eq!(feedback.packets().count(), usize::from(feedback.count));
+    let arrivals: Vec<_> = feedback.packets().take(64).map(|(_, at)| at.map(|at| (at + (1 << 40)) as u64)).collect();
+    let mut buf = [0; 400];
+    let mut writer = rtcp::RtcpWriter::new(&mut buf);
+    let written = writer.transport_feedback((1, 2), (feedback.base, 0), &arrivals);
+    let Some(covered) = written else { return assert!(arrivals.iter().all(Option::is_none)) };
+    let len = writer.len();
+    let Some(rtcp::Packet::TransportFeedback(again)) = rtcp::packets(&buf[..len]).next() else { panic!() };
+    assert!(again.packets().map(|(_, at)| at.is_some()).eq(arrivals[..covered].iter().map(Option::is_some)));
 }
 
 /// Any bytes as payload of each format.

@@ -1,14 +1,17 @@
 //! RTCP: compound (RFC 3550 §6.1) and reduced-size (RFC 5506) packets.
 //!
 //! Read: SR, RR, SDES (CNAME), BYE (RFC 3550 §6.4–6.6), generic NACK and PLI (RFC 4585 §6.2.1, §6.3.1),
-//! FIR (RFC 5104 §4.3.1), REMB (draft-alvestrand-rmcat-remb-03). Written: all but REMB.
+//! FIR (RFC 5104 §4.3.1), transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01, see
+//! [`transport_cc`]), REMB (draft-alvestrand-rmcat-remb-03). Written: all but REMB.
 //! Left out: APP and XR (stepped over as [`Packet::Unknown`]), SDES items other than CNAME (they identify people),
 //! and the rule that a compound packet begins with SR or RR, since reduced-size RTCP is negotiated.
 
 mod read;
+pub mod transport_cc;
 mod write;
 
 pub use read::{packets, Cname, FirEntries, Nack, NackSeqs, Packet, Packets, ReportBlocks, Ssrcs};
+pub use transport_cc::TransportFeedback;
 pub use write::RtcpWriter;
 
 /// Packet types (RFC 3550 §12.1, RFC 4585 §6.1).
@@ -32,6 +35,7 @@ pub(crate) mod fmt {
     pub(crate) const NACK: u8 = 1;
     pub(crate) const PLI: u8 = 1;
     pub(crate) const FIR: u8 = 4;
+    pub(crate) const TRANSPORT_CC: u8 = 15;
     pub(crate) const AFB: u8 = 15;
 }
 

@@ -1,6 +1,6 @@
 //! Reading RTCP without copying.
 
-use super::{fmt, pt, FirEntry, ReportBlock, SenderInfo};
+use super::{fmt, pt, FirEntry, ReportBlock, SenderInfo, TransportFeedback};
 use crate::bytes::{be16, be32};
 
 /// One RTCP packet of a compound.
@@ -26,6 +26,8 @@ pub enum Packet<'a> {
     Bye(Ssrcs<'a>),
     /// Generic NACK.
     Nack(Nack<'a>),
+    /// Transport-wide congestion control feedback.
+    TransportFeedback(TransportFeedback<'a>),
     /// Picture loss indication.
     Pli {
         /// Who asks.
@@ -143,6 +145,7 @@ fn parse(count: u8, packet_type: u8, body: &[u8]) -> Option<Packet<'_>> {
             let pairs = body.get(8..).filter(|pairs| !pairs.is_empty() && pairs.len() % 4 == 0)?;
             Packet::Nack(Nack { sender: be32(body, 0)?, media: be32(body, 4)?, pairs })
         }
+        (pt::RTPFB, fmt::TRANSPORT_CC) => Packet::TransportFeedback(TransportFeedback::parse(body)?),
         (pt::PSFB, fmt::PLI) => Packet::Pli { sender: be32(body, 0)?, media: be32(body, 4)? },
         (pt::PSFB, fmt::FIR) => {
             let rest = body.get(8..).filter(|rest| !rest.is_empty() && rest.len() % 8 == 0)?;

@@ -1,6 +1,6 @@
 //! Writing RTCP into a caller's slice.
 
-use super::{fmt, pt, FirEntry, ReportBlock, SenderInfo};
+use super::{fmt, pt, transport_cc, FirEntry, ReportBlock, SenderInfo};
 use crate::bytes::Writer;
 
 /// Appends RTCP packets to one compound. Each method answers `None` when the slice is full or an argument passes
@@ -91,6 +91,25 @@ impl<'a> RtcpWriter<'a> {
             out.u16(pid)?;
             out.u16(mask)
         })
+    }
+
+    /// Transport-wide feedback on the packets from number `base` on: each one's arrival in ticks of
+    /// [`transport_cc::TICK_US`], `None` for one that has not arrived. `number` counts the messages.
+    ///
+    /// Answers how many packets the message covers: at most [`transport_cc::MAX_PACKETS`], and fewer when two arrivals
+    /// lie more than 8 s apart. `None` also when nothing has arrived.
+    pub fn transport_feedback(
+        &mut self,
+        (sender, media): (u32, u32),
+        (base, number): (u16, u8),
+        arrivals: &[Option<u64>],
+    ) -> Option<usize> {
+        let mut covered = 0;
+        self.packet(fmt::TRANSPORT_CC, pt::RTPFB, |out| {
+            covered = transport_cc::write(out, (sender, media), (base, number), arrivals)?;
+            Some(())
+        })?;
+        Some(covered)
     }
 
     /// Picture loss indication.
