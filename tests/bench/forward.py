@@ -75,6 +75,7 @@ def one_round(opt: argparse.Namespace) -> Figures:
         opt.seconds,
     ]
     limit = run_json([opt.bin / "forward-bench", "limit", *same, *load_options(opt)])
+    unpaced = run_json([opt.bin / "forward-bench", "limit", "--unpaced", *same, *load_options(opt)])
     peer = drive(opt, [opt.bin / "forward-bench", "str0m"])
     cpu = ours["user_us"] + ours["sys_us"]
     theirs = peer["user_us"] + peer["sys_us"]
@@ -85,6 +86,8 @@ def one_round(opt: argparse.Namespace) -> Figures:
         "limit_us_per_packet": limit["cpu_us_per_packet"],
         "str0m_us_per_packet": theirs,
         "str0m_user_us_per_packet": peer["user_us"],
+        "limit_unpaced_us_per_packet": unpaced["cpu_us_per_packet"],
+        "ratio_to_limit_unpaced": cpu / unpaced["cpu_us_per_packet"],
         "ratio_to_limit": cpu / limit["cpu_us_per_packet"],
         "ratio_to_str0m": cpu / theirs,
         "mean_gso_run": run,

@@ -8,7 +8,7 @@ mod server;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: forward-bench limit [--run MEAN] [--publishers N] [--subscribers N] [--pps N] [--size BYTES] [--fps N] [--seconds S]
+const USAGE: &str = "usage: forward-bench limit [--unpaced] [--run MEAN] [--publishers N] [--subscribers N] [--pps N] [--size BYTES] [--fps N] [--seconds S]
        forward-bench str0m --control PATH";
 
 fn main() -> ExitCode {
