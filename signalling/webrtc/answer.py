@@ -18,6 +18,8 @@ from signalling.webrtc.offer import Line, Offer
 CNAME = "massalia"
 FEEDBACK = ("nack", "nack pli", "ccm fir")
 """What we answer for video when it was offered (RFC 4585 §4.2, RFC 5104 §7.1)."""
+TRANSPORT_CC = "transport-cc"
+"""Feedback where its header extension is answered too; goog-remb is left out, since one estimate is enough."""
 OPUS = (("minptime", "10"), ("useinbandfec", "1"), ("usedtx", "1"))
 
 
@@ -84,7 +86,7 @@ def _codec(codec: m.Codec, line: Line) -> Iterator[SdpLine]:
             )
             yield attribute("fmtp", Fmtp(codec.pt, parameters))
     if line.media.kind == "video":
-        for feedback in FEEDBACK:
+        for feedback in (*FEEDBACK, TRANSPORT_CC) if line.transport_cc else FEEDBACK:
             if (codec.pt, feedback) in line.feedback:
                 yield attribute("rtcp-fb", RtcpFb(codec.pt, feedback))
     if codec.rtx_pt is not None:

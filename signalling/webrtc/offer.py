@@ -31,6 +31,7 @@ MAX_SSRCS = 16
 H264_LEVEL = "42e01f"
 """What we answer: constrained baseline, level 3.1."""
 
+TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 EXTENSIONS: dict[str, str] = {
     "urn:ietf:params:rtp-hdrext:sdes:mid": "mid",
     "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id": "rid",
@@ -38,6 +39,7 @@ EXTENSIONS: dict[str, str] = {
     "urn:ietf:params:rtp-hdrext:ssrc-audio-level": "audio_level",
     "urn:3gpp:video-orientation": "video_orientation",
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time": "abs_send_time",
+    TRANSPORT_CC: "transport_cc",
 }
 """Header extensions we take, by URI, and their names in m.Extensions. Only ids 1 to 14 (one-byte form, RFC 8285
 §4.2)."""
@@ -64,6 +66,10 @@ class Line:
     @property
     def accepted(self) -> bool:
         return self.track is not None or self.slot is not None
+
+    @property
+    def transport_cc(self) -> bool:
+        return any(extmap.uri == TRANSPORT_CC for extmap in self.extensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +197,9 @@ def _line(media: Media, mid: str, role: OfferTrack | OfferSlot | None, maps: _Ma
     _check_role(media, role)
     codecs = _codecs(media, maps)
     extensions = _extensions(media, maps)
+    if media.kind != "video" or isinstance(role, OfferSlot):
+        # Voices are small and come first: their rate is left alone. What we send is not yet estimated.
+        extensions = tuple(extmap for extmap in extensions if extmap.uri != TRANSPORT_CC)
     if not codecs:
         return refused
     feedback = frozenset(

@@ -6,7 +6,7 @@
   const COLUMNS = 16, ROWS = 9, NUMBER = 8, SENDER = 3, BEEP = 2400;
   const TONES = { 1: 450, 2: 700, 3: 1000, 4: 1350 };
   const e2e = window.e2e = {
-    pcs: [], local: [], videos: [], seen: {}, flashes: {}, beeps: [], tones: {}, errors: [], sender: 0, canvasCamera: false,
+    pcs: [], local: [], videos: [], seen: {}, flashes: {}, beeps: [], tones: {}, errors: [], sender: 0, canvasCamera: false, noise: false,
   };
 
   const Native = window.RTCPeerConnection;
@@ -29,12 +29,22 @@
     context.fillStyle = "white"; context.fillRect(0, 0, cell, height);
     context.fillStyle = "black"; context.fillRect(width - cell, 0, cell, height);
   }
+  function grain(context, width, height) {  // something that costs an encoder all the bits it may spend
+    for (let y = 5 * height / ROWS; y < height; y += 12) {
+      for (let x = width / COLUMNS; x < width - width / COLUMNS; x += 12) {
+        context.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`; context.fillRect(x, y, 12, 12);
+      }
+    }
+  }
   e2e.canvasStream = (sender, width, height, fps) => {
     const canvas = document.createElement("canvas");
     canvas.width = width; canvas.height = height;
     const context = canvas.getContext("2d");
     let number = 0;
-    const draw = () => paint(context, width, height, number++ % 200, sender, fps);
+    const draw = () => {
+      paint(context, width, height, number++ % 200, sender, fps);
+      if (e2e.noise) grain(context, width, height);
+    };
     draw();
     const timer = setInterval(draw, 1000 / fps);
     const stream = canvas.captureStream(fps);
@@ -171,6 +181,15 @@
   }, 100);
 
   // --- what the browser counts -----------------------------------------------------------------------------------------
+  // What the browser believes it can send, in bits per second; null before it has an estimate.
+  e2e.uplink = async () => {
+    for (const pc of e2e.pcs.filter((pc) => pc.connectionState === "connected")) {
+      for (const stat of (await pc.getStats()).values()) {
+        if (stat.type === "candidate-pair" && stat.nominated) return stat.availableOutgoingBitrate ?? null;
+      }
+    }
+    return null;
+  };
   e2e.stats = async () => {
     const rows = [];
     for (const pc of e2e.pcs) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,33 @@ async def test_lips_and_screen(product: Product, chromiums: Chromiums) -> None:
         frames = await two.frames(screen)
         assert (frames[-1]["w"], frames[-1]["h"]) >= (1280, 720)
         assert (await two.sees(1)) < 5, "the camera is shown beside the screen"
+    finally:
+        await asyncio.gather(one.leave(), two.leave())
+
+
+async def test_a_chromium_knows_its_uplink_and_uses_it(product: Product, chromiums: Chromiums) -> None:
+    """Told when its packets arrive, the browser knows what it can send, and a 720p screen has its bits in seconds."""
+    one, two = await chromiums.person(1), await chromiums.person(2)
+    try:
+        await one.join(product.url, "essai", "Clara Santoni")
+        await two.join(product.url, "essai", "Samir Benali")
+        await two.sees(1)
+        await one.page.evaluate("e2e.noise = true")
+        await one.action("share").click()
+        sent = [(time.monotonic(), await one.bytes_sent("video"))]
+
+        async def fast() -> bool:
+            sent.append((time.monotonic(), await one.bytes_sent("video")))
+            then, before = next(entry for entry in sent if entry[0] > sent[-1][0] - 1)
+            return sent[-1][1] - before >= 150_000 * min(1.0, sent[-1][0] - then) and sent[-1][0] - then > 0.8
+
+        took = await until(fast, 12, "1.2 Mb/s of video")
+        uplink = await one.page.evaluate("e2e.uplink()")
+        print(f"1.2 Mb/s after {took:.1f} s, uplink {uplink / 1e6:.2f} Mb/s")
+        assert uplink >= 1_200_000
+        shared = [s for s in await one.stats() if s["type"] == "outbound-rtp" and s.get("frameHeight") == 720]
+        assert shared, "the screen is sent at its full height"
+        await two.sees(pattern.SCREEN_SENDER + 1)
     finally:
         await asyncio.gather(one.leave(), two.leave())
 

@@ -56,7 +56,7 @@ def test_a_browsers_offer_becomes_a_plan(name: str) -> None:
     assert [slot.slot for slot in plan.slots] == list(range(30))
     assert [slot.role for slot in plan.slots].count("speaker") == 3
     assert plan.extensions.mid and plan.extensions.audio_level and plan.extensions.abs_send_time
-    assert plan.extensions.transport_cc is None
+    assert plan.extensions.transport_cc == {"chromium": 3, "firefox": 7}[name]
     assert re.fullmatch(r"sha-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}", plan.remote.fingerprint)
     for track in plan.tracks:
         assert len(track.ssrcs) == 1 and len(track.rtx_ssrcs) == (1 if track.kind == "video" else 0)
@@ -84,7 +84,10 @@ def test_the_answer_fits_the_offer_line_by_line(name: str) -> None:
         assert set(ours.view("rtcp-fb", RtcpFb.parse)) <= set(theirs.view("rtcp-fb", RtcpFb.parse))
         if ours.kind == "video":
             feedback = {entry.feedback for entry in ours.view("rtcp-fb", RtcpFb.parse)}
-            assert feedback == {"nack", "nack pli", "ccm fir"}
+            own = {"transport-cc"} if index < 4 else set()
+            assert feedback == {"nack", "nack pli", "ccm fir", *own}
+        uris = {extmap.uri for extmap in ours.view("extmap", ExtMap.parse)}
+        assert (offer.TRANSPORT_CC in uris) == (ours.kind == "video" and index < 4), "own pictures only"
         assert {rtpmap.pt for rtpmap in ours.view("rtpmap", RtpMap.parse)} == set(map(int, ours.formats))
         assert ours.view("fingerprint", Fingerprint.parse)[0].algorithm == "sha-256"
         candidates = ours.view("candidate", Candidate.parse)

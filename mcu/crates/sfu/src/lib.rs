@@ -9,6 +9,7 @@
 //! engine's monotonic clock. Bandwidth estimation and simulcast are left to a later issue.
 #![forbid(unsafe_code)]
 
+pub mod arrivals;
 pub mod clock;
 pub mod keyframe;
 pub mod nack;

@@ -69,7 +69,7 @@ fn leg(id: &str, orientation: u8) -> LegSpec {
         id: id.into(),
         tracks: vec![track("mic", &[opus]), track("camera", &[vp8, h264])],
         slots,
-        extensions: ExtensionIds { mid: 4, audio_level: 2, video_orientation: orientation },
+        extensions: ExtensionIds { mid: 4, audio_level: 2, video_orientation: orientation, transport_cc: 6 },
     }
 }
 
@@ -201,6 +201,35 @@ fn an_h264_join_starts_at_the_sps_not_at_the_idr() {
     assert!(w.wire.to(c).is_empty());
     w.send(a, (98, 5, 3000, 5000), &[], &[24, 0, 5, 0x67, 0x42, 0xe0, 0x1f, 1, 0, 3, 0x68, 1, 2]).unwrap();
     assert_eq!(w.wire.to(c).len(), 1);
+}
+
+#[test]
+fn a_publisher_is_told_when_its_packets_arrived_also_those_that_are_dropped() {
+    let mut w = World::new();
+    let mut silent = leg("silent", 0);
+    silent.extensions.transport_cc = 0;
+    let (a, b) = (w.add(leg("a", 0)), w.add(silent));
+    let key = [0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 0, 1, 0, 1];
+    for id in [a, b] {
+        for (number, seq) in [(9u16, 1), (10, 2), (12, 2), (13, 3)] {
+            w.now += 1_000;
+            let _ = w.send(id, (96, seq, 0, 5000), &[(4, b"camera"), (6, &number.to_be_bytes())], &key);
+        }
+    }
+    let began = w.now - 7_000;
+    w.run(300);
+    let told = |id| w.wire.count(id, |p| matches!(p, Packet::TransportFeedback(_)));
+    assert_eq!((told(a), told(b), w.room.stats().transport_cc_out), (1, 0, 1));
+    let all = w.wire.rtcp.iter().filter(|(to, _)| *to == a).flat_map(|(_, compound)| packets(compound));
+    let feedback = all.filter_map(|packet| match packet {
+        Packet::TransportFeedback(feedback) => Some(feedback),
+        _ => None,
+    });
+    let feedback = feedback.last().expect("counted above");
+    assert_eq!(feedback.media, 5000);
+    let expected = [(9, Some(0)), (10, Some(1)), (11, None), (12, Some(2)), (13, Some(3))];
+    let milliseconds = |at: i64| (at * 250 - began as i64) / 1_000;
+    assert!(feedback.packets().map(|(seq, at)| (seq, at.map(milliseconds))).eq(expected));
 }
 
 #[test]

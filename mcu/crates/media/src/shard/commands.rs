@@ -339,6 +339,7 @@ pub(super) fn spec(open: &LegOpen) -> Result<LegSpec, Error> {
             mid: one_byte(open.extensions.mid)?,
             audio_level: one_byte(open.extensions.audio_level)?,
             video_orientation: one_byte(open.extensions.video_orientation)?,
+            transport_cc: one_byte(open.extensions.transport_cc)?,
         },
     })
 }

@@ -24,7 +24,18 @@ impl Room {
         now: Micros,
         open: impl FnOnce(&[u8], &Header, &mut [u8]) -> Option<usize>,
     ) -> Result<(), Drop> {
-        let result = self.take(leg, packet, now, open);
+        let id = self.legs.get(leg).and_then(Option::as_ref).map_or(0, |leg| leg.spec.extensions.transport_cc);
+        let mut authentic = None;
+        let result = self.take(leg, packet, now, |packet, header, out| {
+            let len = open(packet, header, out)?;
+            if id != 0 {
+                authentic = header.extension(packet, id).map(|seq| (seq.try_into().ok(), header.ssrc));
+            }
+            Some(len)
+        });
+        if let Some((Some(seq), ssrc)) = authentic {
+            self.note_transport(leg, u16::from_be_bytes(seq), ssrc, packet.len(), now);
+        }
         match result {
             Ok(()) => {}
             Err(Drop::Malformed) => self.stats.drop_malformed += 1,
@@ -36,6 +47,13 @@ impl Room {
             Err(Drop::Refused | Drop::Padding) => {}
         }
         result
+    }
+
+    /// Every authentic packet counts, also one that is then dropped: it took its share of the path.
+    fn note_transport(&mut self, leg: LegId, seq: u16, ssrc: u32, len: usize, now: Micros) {
+        if let Some(arrivals) = self.legs[leg].as_mut().and_then(|leg| leg.arrivals.as_mut()) {
+            arrivals.note(seq, ssrc, len, now);
+        }
     }
 
     fn take(

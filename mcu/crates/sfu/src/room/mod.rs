@@ -13,6 +13,7 @@ pub mod model;
 mod timer;
 pub mod view;
 
+use crate::arrivals::Arrivals;
 use crate::clock::{Micros, PeerClock, StreamClock};
 use crate::keyframe::Keyframes;
 use crate::nack::{Missing, Reception};
@@ -75,6 +76,7 @@ figures! {
         pli_in,
         pli_out,
         sr_out,
+        transport_cc_out,
         switches,
         drop_malformed,
         drop_duplicate,
@@ -156,6 +158,8 @@ struct Leg {
     rtt: Option<Micros>,
     clock: PeerClock,
     repair: Box<feedback::Repair>,
+    /// What arrives, where transport-wide feedback was negotiated.
+    arrivals: Option<Arrivals>,
     report_at: Micros,
     figures: LegFigures,
 }
@@ -236,6 +240,7 @@ impl Room {
             rtt: None,
             clock: PeerClock::default(),
             repair: Box::default(),
+            arrivals: (spec.extensions.transport_cc != 0).then(Arrivals::default),
             report_at: now,
             figures: LegFigures::default(),
             spec,

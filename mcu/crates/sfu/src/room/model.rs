@@ -80,6 +80,7 @@ pub struct ExtensionIds {
     pub mid: u8,
     pub audio_level: u8,
     pub video_orientation: u8,
+    pub transport_cc: u8,
 }
 
 /// A leg as the control plane describes it.

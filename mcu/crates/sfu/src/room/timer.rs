@@ -1,4 +1,4 @@
-//! What the room does by the clock: NACK and PLI to publishers, receiver reports, sender reports, silence and speakers.
+//! What the room does by the clock: NACK, PLI and transport-wide feedback to publishers, receiver reports, sender reports, silence and speakers.
 
 use super::feedback::DEFAULT_RTT;
 use super::forward::Sink;
@@ -79,6 +79,7 @@ impl Room {
             leg.report_at = now + REPORT;
             receiver_report(&leg, id, sources, now, sink);
         }
+        transport_feedback(&mut leg, id, now, stats, sink);
         let clocks = |publisher: LegId| legs.get(publisher)?.as_ref().map(|leg| leg.clock);
         sender_reports(&mut leg, id, sources, clocks, (now, ntp), stats, sink);
         legs[id] = Some(leg);
@@ -106,6 +107,22 @@ fn receiver_report(leg: &Leg, id: LegId, sources: &mut [Option<Source>], now: Mi
     let mut buffer = [0; COMPOUND + 300];
     let mut out = RtcpWriter::new(&mut buffer);
     if out.receiver_report(leg.ssrc, &blocks).and_then(|()| out.sdes_cname(leg.ssrc, CNAME)).is_some() {
+        let len = out.len();
+        sink.rtcp(id, &buffer[..len]);
+    }
+}
+
+/// Feedback on what arrived from the leg, when it is due. The empty report makes it a compound packet (RFC 3550 §6.1).
+fn transport_feedback(leg: &mut Leg, id: LegId, now: Micros, stats: &mut Stats, sink: &mut impl Sink) {
+    let Some(arrivals) = leg.arrivals.as_mut() else { return };
+    let mut buffer = [0; 1400];
+    loop {
+        let mut out = RtcpWriter::new(&mut buffer);
+        let head = out.receiver_report(leg.ssrc, &[]);
+        if head.and_then(|()| arrivals.report(now, leg.ssrc, &mut out)).is_none() {
+            return;
+        }
+        stats.transport_cc_out += 1;
         let len = out.len();
         sink.rtcp(id, &buffer[..len]);
     }
