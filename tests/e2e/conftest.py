@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from tests.e2e import pattern
+from tests.e2e import namespace, pattern
 from tests.e2e.browsers import Chromiums
 from tests.e2e.firefox import Firefox
 from tests.e2e.product import Product
@@ -30,8 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    running = Product(tmp_path_factory.mktemp("massalia"))
+def addresses() -> tuple[str, ...]:
+    """Where media may be sent to: in a network namespace of our own, if we may have one, two addresses."""
+    return ("127.0.0.1", namespace.ADDRESS) if namespace.enter() else ("127.0.0.1",)
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory, addresses: tuple[str, ...]) -> Iterator[Product]:
+    running = Product(tmp_path_factory.mktemp("massalia"), addresses)
     running.start()
     try:
         yield running
@@ -51,7 +57,7 @@ def capture_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromiums(capture_files: Path) -> AsyncIterator[Chromiums]:
+async def chromiums(capture_files: Path, addresses: tuple[str, ...]) -> AsyncIterator[Chromiums]:
     async with async_playwright() as playwright:
         browsers = await Chromiums.start(playwright, capture_files)
         yield browsers
@@ -59,7 +65,10 @@ async def chromiums(capture_files: Path) -> AsyncIterator[Chromiums]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def firefox(tmp_path: Path) -> AsyncIterator[Firefox]:
+async def firefox(tmp_path: Path, addresses: tuple[str, ...]) -> AsyncIterator[Firefox]:
+    """Needs the namespace: Firefox never uses the loopback address for media."""
+    if len(addresses) < 2:
+        pytest.skip("no network namespace may be made here: run as root")
     browser = await Firefox.start(tmp_path / "profile")
     yield browser
     await browser.close()

@@ -1,8 +1,8 @@
-"""Drives Firefox by its own remote protocol, Marionette (length-prefixed JSON over TCP), so that no driver program is
-needed.
+"""Drives Firefox by WebDriver BiDi, the W3C protocol that it speaks itself over a WebSocket, so that no driver
+program is needed.
 
-Only what the tests use: navigate, run a script, type, click, take a picture. The profile lets media reach the
-loopback address.
+Only what the tests use: a script before the page's own, navigate, run a script, take a picture. The profile lets
+media reach the loopback address.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 PREFERENCES: dict[str, bool | int | str] = {
-    "marionette.port": 0,
     "media.navigator.permission.disabled": True,
     "media.navigator.streams.fake": True,
     "media.autoplay.default": 0,
@@ -40,17 +41,18 @@ PREFERENCES: dict[str, bool | int | str] = {
 """What is set beside the defaults; the last lines keep it from calling home."""
 
 
-class MarionetteError(Exception):
-    """Firefox's own error, by name."""
+class FirefoxError(Exception):
+    """Firefox's own error, or an exception in the page."""
 
 
 class Firefox:
     """One headless Firefox with one tab."""
 
-    def __init__(self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
-        self._process, self._reader, self._writer = process, reader, writer
+    def __init__(self, process: asyncio.subprocess.Process, http: aiohttp.ClientSession) -> None:
+        self._process, self._http = process, http
+        self._ws: aiohttp.ClientWebSocketResponse | None = None
+        self._tab = ""
         self._last = 0
-        self._lock = asyncio.Lock()
 
     @classmethod
     async def start(cls, profile: Path, program: str = "firefox-esr", patience: float = 45.0) -> Firefox:
@@ -62,77 +64,72 @@ class Firefox:
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
         (profile / "user.js").write_text("\n".join(lines))
         environment = {**os.environ, "HOME": str(profile), "MOZ_HEADLESS": "1", "MOZ_DISABLE_CONTENT_SANDBOX": "1"}
+        words = ("--headless", "--remote-debugging-port", "0", "--no-remote", "--profile", str(profile), "about:blank")
         process = await asyncio.create_subprocess_exec(
-            found, "--headless", "--marionette", "--no-remote", "--profile", str(profile), "about:blank",
-            env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+            found, *words, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        )
+        self = cls(process, aiohttp.ClientSession())
         try:
             async with asyncio.timeout(patience):
-                reader, writer = await _connect(profile / "MarionetteActivePort")
-                self = cls(process, reader, writer)
-                await self._read()  # its greeting
-                capabilities = {"alwaysMatch": {"acceptInsecureCerts": True}}
-                await self.command("WebDriver:NewSession", {"capabilities": capabilities})
+                await self._connect(profile / "WebDriverBiDiServer.json")
         except BaseException:
-            process.kill()
-            await process.wait()
+            await self.close()
             raise
         return self
 
-    async def command(self, name: str, parameters: dict[str, Any] | None = None) -> Any:
-        async with self._lock:
-            self._last += 1
-            text = json.dumps([0, self._last, name, parameters or {}]).encode()
-            self._writer.write(b"%d:%b" % (len(text), text))
-            await self._writer.drain()
-            _, number, error, result = await self._read()
-        assert number == self._last
-        if error:
-            raise MarionetteError(f"{error.get('error')}: {error.get('message')}")
-        return result.get("value", result) if isinstance(result, dict) else result
+    async def _connect(self, port_file: Path) -> None:
+        while self._ws is None:
+            with contextlib.suppress(OSError, ValueError, KeyError, aiohttp.ClientError):
+                port = json.loads(port_file.read_text())["ws_port"]
+                self._ws = await self._http.ws_connect(f"ws://127.0.0.1:{port}/session", max_msg_size=64 << 20)
+            await asyncio.sleep(0.1)
+        await self.command("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
+        tree = await self.command("browsingContext.getTree")
+        self._tab = tree["contexts"][0]["context"]
 
-    async def _read(self) -> Any:
-        length = int((await self._reader.readuntil(b":"))[:-1])
-        return json.loads(await self._reader.readexactly(length))
+    async def command(self, method: str, **parameters: Any) -> Any:
+        """One command and its answer. Raises FirefoxError."""
+        assert self._ws is not None
+        self._last += 1
+        await self._ws.send_str(json.dumps({"id": self._last, "method": method, "params": parameters}))
+        async for frame in self._ws:
+            answer = json.loads(frame.data)
+            if answer.get("id") == self._last:
+                if answer["type"] == "error":
+                    raise FirefoxError(f"{answer['error']}: {answer['message']}")
+                return answer["result"]
+        raise FirefoxError("the connection is closed")
+
+    async def before_pages(self, script: str) -> None:
+        """Run ``script`` in every page from now on, before the page's own scripts."""
+        await self.command("script.addPreloadScript", functionDeclaration=f"() => {{ {script} }}")
 
     async def goto(self, url: str) -> None:
-        await self.command("WebDriver:Navigate", {"url": url})
+        await self.command("browsingContext.navigate", context=self._tab, url=url, wait="complete")
 
-    async def run(self, script: str, *arguments: Any) -> Any:
-        """Run a function body in the page and return its value; a promise is awaited."""
-        script = f"return (async function () {{ {script} }}).apply(null, arguments);"
-        parameters = {"script": script, "args": list(arguments), "sandbox": None, "newSandbox": False}
-        return await self.command("WebDriver:ExecuteScript", parameters)
-
-    async def _element(self, selector: str) -> str:
-        found = await self.command("WebDriver:FindElement", {"using": "css selector", "value": selector})
-        return next(iter(found.values()))
-
-    async def type(self, selector: str, text: str) -> None:
-        element = await self._element(selector)
-        await self.command("WebDriver:ElementClear", {"id": element})
-        await self.command("WebDriver:ElementSendKeys", {"id": element, "text": text})
-
-    async def click(self, selector: str) -> None:
-        await self.command("WebDriver:ElementClick", {"id": await self._element(selector)})
+    async def run(self, script: str) -> Any:
+        """Run the body of an async function in the page and return its value (which must fit into JSON)."""
+        function = f"async () => JSON.stringify((await (async () => {{ {script} }})()) ?? null)"
+        got = await self.command(
+            "script.callFunction", functionDeclaration=function, awaitPromise=True, target={"context": self._tab}
+        )
+        if got["type"] == "exception":
+            raise FirefoxError(got["exceptionDetails"]["text"])
+        return json.loads(got["result"]["value"])
 
     async def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(await self.command("WebDriver:TakeScreenshot", {"full": False})))
+        got = await self.command("browsingContext.captureScreenshot", context=self._tab)
+        path.write_bytes(base64.b64decode(got["data"]))
 
     async def close(self) -> None:
-        with contextlib.suppress(MarionetteError, OSError, asyncio.IncompleteReadError, TimeoutError):
-            async with asyncio.timeout(5):
-                await self.command("Marionette:Quit", {"flags": ["eForceQuit"]})
-        self._writer.close()
+        if self._ws is not None:
+            with contextlib.suppress(FirefoxError, OSError, TimeoutError, aiohttp.ClientError):
+                async with asyncio.timeout(5):
+                    await self.command("browser.close")
+            await self._ws.close()
+        await self._http.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), 5)
+            await asyncio.wait_for(self._process.wait(), 5 if self._ws else 0.1)
         if self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
-
-
-async def _connect(port_file: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    while True:
-        with contextlib.suppress(OSError, ValueError):
-            return await asyncio.open_connection("127.0.0.1", int(port_file.read_text()))
-        await asyncio.sleep(0.1)

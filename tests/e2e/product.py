@@ -58,7 +58,9 @@ def free_port(kind: socket.SocketKind) -> int:
 class Product:
     """Start it with ``start``; ``url`` is its address once ready."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, addresses: tuple[str, ...] = ("127.0.0.1",)) -> None:
+        """``addresses`` are those that the engine listens on."""
+        self.addresses = addresses
         self.directory = directory
         self.rooms = directory / "rooms"
         self.log = directory / "run.log"
@@ -77,7 +79,7 @@ class Product:
             "MASSALIA_HTTP_PORT": str(self.port),
             "MASSALIA_HTTP_HOST": "127.0.0.1",
             "MASSALIA_MEDIA_PORT": str(self.media_port),
-            "MASSALIA_MEDIA_LISTEN": "127.0.0.1",
+            "MASSALIA_MEDIA_LISTEN": ",".join(self.addresses),
             "MASSALIA_MEDIA_LOOPBACK": "true",
             "MASSALIA_MEDIA_SHARDS": "1",
         }
