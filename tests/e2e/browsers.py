@@ -164,16 +164,19 @@ async def receive(person: Person, sender: int, seconds: float) -> Reception:
 
 
 def measure(frames: list[dict[str, float]], begin: float, end: float, tone: dict[str, float], blocks: int) -> Reception:
-    """``frames`` as the observer gives them; only those between ``begin`` and ``end`` (ms) count, each number once a
-    loop.
+    """Of ``frames`` as the observer gives them, those between ``begin`` and ``end`` (ms).
+
+    A busy page is not called for every frame that its <video> presents. So a step from one read frame to the next
+    counts as many frames as were presented between, but at most as many as the numbers read in them advanced.
     """
     mine = [f for f in frames if begin <= f["t"] <= end]
     changes = [b for a, b in itertools.pairwise(mine) if a["n"] != b["n"]]
     times = [begin, *(f["t"] for f in changes), end]
+    shown = sum(min((b["n"] - a["n"]) % LOOP, b["p"] - a["p"]) for a, b in itertools.pairwise(mine))
     last = mine[-1] if mine else {"w": 0, "h": 0}
     silence = max(tone["gap"], end - tone["last"]) if tone["count"] else end - begin
     return Reception(
-        frames_per_second=len(changes) / ((end - begin) / 1000),
+        frames_per_second=shown / ((end - begin) / 1000),
         width=int(last["w"]),
         height=int(last["h"]),
         longest_pause_ms=max(b - a for a, b in itertools.pairwise(times)),
@@ -191,4 +194,5 @@ def offset(flashes: list[float], beeps: list[float]) -> float:
     return near[len(near) // 2]
 
 
+LOOP = pattern.FPS * pattern.SECONDS
 TONE_BLOCKS_PER_SECOND = pattern.RATE / 512

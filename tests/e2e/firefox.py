@@ -21,6 +21,7 @@ import aiohttp
 PREFERENCES: dict[str, bool | int | str] = {
     "media.navigator.permission.disabled": True,
     "media.navigator.streams.fake": True,
+    "media.navigator.audio.fake_frequency": 1000,  # pattern.TONES[3]
     "media.autoplay.default": 0,
     "media.peerconnection.ice.loopback": True,
     "media.peerconnection.ice.obfuscate_host_addresses": False,

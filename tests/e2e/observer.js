@@ -1,6 +1,6 @@
 // Runs in the pages under test before their own scripts: sees what is really received, without touching the client.
 // Reads the pattern of pattern.py out of every <video>, listens to every received audio track, keeps the peer connections.
-// As e2e.canvasCamera it also stands in for a camera or a screen, where the browser has no capture file.
+// Draws the same pattern as a screen to share and, with e2e.canvasCamera, as the camera of a browser without capture files.
 (() => {
   if (window.e2e) return;
   const COLUMNS = 16, ROWS = 9, NUMBER = 8, SENDER = 3, BEEP = 2400;
@@ -51,25 +51,13 @@
     stream.getVideoTracks()[0].addEventListener("ended", () => clearInterval(timer));
     return stream;
   };
-  function toneTrack(sender) {
-    const audio = new AudioContext({ sampleRate: 48000 });
-    const oscillator = new OscillatorNode(audio, { frequency: TONES[sender] }), gain = new GainNode(audio, { gain: 0.12 });
-    const out = audio.createMediaStreamDestination();
-    oscillator.connect(gain).connect(out); oscillator.start();
-    return out.stream.getAudioTracks()[0];
-  }
   const devices = navigator.mediaDevices, getUserMedia = devices.getUserMedia.bind(devices);
   devices.getUserMedia = async (wanted) => {
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };  // they would remove a tone
-    let stream;
-    if (e2e.canvasCamera) {
-      stream = new MediaStream();
-      if (wanted.video) stream.addTrack(e2e.canvasStream(e2e.sender, 640, 360, 25).getVideoTracks()[0]);
-      if (wanted.audio) stream.addTrack(toneTrack(e2e.sender));
-    } else {
-      const audio = wanted.audio && { ...(typeof wanted.audio === "object" ? wanted.audio : {}), ...plain };
-      stream = await getUserMedia({ ...wanted, audio });
-    }
+    const audio = wanted.audio && { ...(typeof wanted.audio === "object" ? wanted.audio : {}), ...plain };
+    const drawn = wanted.video && e2e.canvasCamera;
+    const stream = drawn && !audio ? new MediaStream() : await getUserMedia({ ...wanted, audio, video: !drawn && wanted.video });
+    if (drawn) stream.addTrack(e2e.canvasStream(e2e.sender, 640, 360, 25).getVideoTracks()[0]);
     e2e.local.push(stream);
     return stream;
   };
@@ -85,6 +73,13 @@
     small.drawImage(video, 0, 0, COLUMNS * 4, ROWS * 4);
     const data = small.getImageData(0, 0, COLUMNS * 4, ROWS * 4).data;
     const bright = (column, row) => data[((row * 4 + 2) * COLUMNS * 4 + column * 4 + 2) * 4 + 1];
+    return { got: decode(bright), pixels: data };
+  }
+  function differ(one, other) {
+    for (let at = 1; at < one.length; at += 4) if (Math.abs(one[at] - other[at]) > 40) return true;
+    return false;
+  }
+  function decode(bright) {
     if (bright(0, 4) < 150 || bright(COLUMNS - 1, 4) > 110) return null;
     let value = 0;
     for (let i = 0; i < NUMBER + SENDER; i++) {
@@ -99,14 +94,17 @@
     let before = null;
     e2e.videos.push(entry);
     const step = (now, facts) => {
-      const got = read(video);
-      const pixels = small.getImageData(0, 0, COLUMNS * 4, ROWS * 4).data;
-      if (before && pixels.some((value, at) => Math.abs(value - before[at]) > 40)) entry.changes += 1;
+      if (mine && !e2e.localBeeps) {  // reading costs: one's own picture only when its sound is listened to as well
+        video.requestVideoFrameCallback(step);
+        return;
+      }
+      const { got, pixels } = read(video);
+      if (before && differ(pixels, before)) entry.changes += 1;
       before = pixels;
       if (got) {
         const who = (mine ? "local" : "") + got.sender;
         const list = (e2e.seen[who] ??= []);
-        list.push({ t: now, n: got.number, w: video.videoWidth, h: video.videoHeight });
+        list.push({ t: now, n: got.number, p: facts.presentedFrames, w: video.videoWidth, h: video.videoHeight });
         if (list.length > 3000) list.splice(0, 1000);
         if (got.flash && !flashing[who]) (e2e.flashes[who] ??= []).push(facts.presentationTime ?? now);
         flashing[who] = got.flash;

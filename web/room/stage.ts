@@ -224,7 +224,7 @@ export class Stage {
     const ratio = Math.min(2, window.devicePixelRatio || 1);
     const wanted: Wanted[] = [];
     for (const { person, track, rect, self } of spots) {
-      if (self || !person.connected || !person.tracks.includes(track)) continue;
+      if (self || !person.tracks.includes(track)) continue; // his media may flow on though his line is lost
       wanted.push({ participant: person.id, track, height: track === "screen" ? 1080 : stepHeight(rect.h * ratio) });
     }
     const { presenter } = this;
