@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Locator, Page, Playwright
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Playwright, WebSocket
 
 from tests.e2e import pattern
 from tests.e2e.product import PIN, until
@@ -62,6 +62,15 @@ class Person:
     sender: int
     context: BrowserContext
     page: Page
+    said: list[str] = field(default_factory=list)
+    """Messages of its WebSockets, cut."""
+
+    def __post_init__(self) -> None:
+        self.page.on("websocket", self._overhear)
+
+    def _overhear(self, socket: WebSocket) -> None:
+        socket.on("framesent", lambda text: self.said.append(f"> {str(text)[:160]}"))
+        socket.on("framereceived", lambda text: self.said.append(f"< {str(text)[:240]}"))
 
     async def open(self, url: str, room: str, query: str = "") -> None:
         await self.page.goto(f"{url}/r/{room}{query}")
@@ -105,7 +114,20 @@ class Person:
         async def enough() -> bool:
             return await self.count(sender) >= start + more
 
-        return await until(enough, within, f"sender {self.sender} sees sender {sender}")
+        try:
+            return await until(enough, within, f"sender {self.sender} sees sender {sender}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {await self.report()}") from None
+
+    async def report(self) -> str:
+        """What this browser says of its media and what passed over its WebSocket, for a failed test's message."""
+        flows = [
+            f"{s['type']} {s['kind']} {s['mid']}: {s.get('packetsSent', s.get('packetsReceived'))} packets, "
+            f"{s.get('framesSent', s.get('framesDecoded'))} frames"
+            for s in await self.stats()
+            if s.get("packetsSent") or s.get("packetsReceived")
+        ]
+        return f"state {await self.page.evaluate('document.body.dataset.state')}; {flows}; {self.said[-60:]}"
 
     async def tone(self, sender: int) -> dict[str, float]:
         """``count`` blocks in which the sender's tone was heard, ``last`` time, worst ``gap`` in ms, ``level`` 0…1."""
