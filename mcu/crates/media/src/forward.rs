@@ -3,14 +3,15 @@
 use crate::control::server::{Server, Setup as ServerSetup};
 use crate::log::{self, Level};
 use crate::options::{candidates, Options};
-use crate::shard::{Command, Handle, Note, Setup, Shard};
+use crate::shard::{Command, Handle, Notes, Setup, Shard};
 use crate::sys::{interface_addresses, media_socket, Epoll, EventFd, Signals};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::mpsc::{sync_channel, SyncSender};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,13 +35,15 @@ pub fn run(options: Options) -> Result<(), String> {
     let listener = listen(&options.control)?;
     let (notes_in, notes) = sync_channel(NOTES);
     let notes_wake = event_fd()?;
-    let common = Common { options: &options, certificate, interfaces, notes: notes_in, notes_wake: notes_wake.clone() };
+    let gap = Arc::new(AtomicBool::new(false));
+    let way = Notes { queue: notes_in, wake: notes_wake.clone(), gap: gap.clone() };
+    let common = Common { options: &options, certificate, interfaces, notes: way };
     let (handles, threads, first_port) = start_shards(&common)?;
     let ends: Vec<_> = handles.iter().map(|handle| (handle.commands.clone(), handle.wake.clone())).collect();
     let stop = event_fd()?;
     let engine = engine_id()?;
     let setup =
-        ServerSetup { listener, shards: handles, notes, notes_wake, stop: stop.clone(), engine: engine.clone() };
+        ServerSetup { listener, shards: handles, notes, notes_wake, gap, stop: stop.clone(), engine: engine.clone() };
     let server = Server::new(setup).map_err(|e| format!("control socket: {e}"))?;
     let control = thread::Builder::new().name("control".into()).spawn(move || server.run());
     let control = control.map_err(|e| format!("control thread: {e}"))?;
@@ -69,8 +72,7 @@ struct Common<'a> {
     options: &'a Options,
     certificate: Arc<Certificate>,
     interfaces: Vec<(IpAddr, bool)>,
-    notes: SyncSender<Note>,
-    notes_wake: Arc<EventFd>,
+    notes: Notes,
 }
 
 type Shards = (Vec<Handle>, Vec<thread::JoinHandle<()>>, u16);
@@ -99,7 +101,6 @@ fn start_shards(common: &Common) -> Result<Shards, String> {
             commands: inbox,
             wake: wake.clone(),
             notes: common.notes.clone(),
-            notes_wake: common.notes_wake.clone(),
             epoch,
         };
         let shard = Shard::new(setup).map_err(|e| format!("shard {index}: {e}"))?;

@@ -166,8 +166,7 @@ mod tests {
             "--control /run/c --port 5000 --shards 2 --listen 10.0.0.1 --advertise 10.0.0.1=192.0.2.7 --loopback";
         let read = options(line).unwrap();
         assert_eq!((read.port, read.shards, read.loopback), (5000, 2, true));
-        let expected =
-            Mapping { bound: "10.0.0.1".parse().unwrap(), public: "192.0.2.7".parse().unwrap(), port: None };
+        let expected = Mapping { bound: "10.0.0.1".parse().unwrap(), public: "192.0.2.7".parse().unwrap(), port: None };
         assert_eq!(read.advertise, [expected]);
     }
 

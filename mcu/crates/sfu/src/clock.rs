@@ -17,6 +17,9 @@ const PLAUSIBLE: i64 = 10_000_000;
 /// How fast an old smallest offset may rise, per report (clock drift, longer paths).
 const RISE_PER_REPORT: i64 = 200;
 
+/// A stream's clock may lose one part in this many against ours (500 ppm) before lateness counts as delay.
+const DRIFT: u64 = 2_000;
+
 /// Converts microseconds since the Unix epoch into a 64-bit NTP timestamp.
 pub fn ntp_from_unix(micros: u64) -> u64 {
     let seconds = micros / 1_000_000 + NTP_UNIX;
@@ -93,9 +96,25 @@ impl StreamClock {
         self.report = (ntp != 0).then_some((ntp, rtp));
     }
 
-    /// Notes the newest packet's timestamp and arrival.
-    pub fn arrival(&mut self, rtp: u32, now: Micros) {
-        self.arrival = Some((now, rtp));
+    /// Notes the newest packet's timestamp and arrival. The least delayed packet is the truest: one that comes late (a big
+    /// picture is sent over many milliseconds) leaves the clock where it is, but for a slow rise that follows drift.
+    pub fn arrival(&mut self, rtp: u32, now: Micros, rate: u32) {
+        self.arrival = Some(match self.arrival {
+            None => (now, rtp),
+            Some((at, old)) => {
+                let passed = now.saturating_sub(at);
+                let expected = old.wrapping_add(ticks(passed as i64, rate) as u32);
+                let late = i64::from(expected.wrapping_sub(rtp) as i32);
+                if late <= 0 || late > i64::from(rate) {
+                    (now, rtp) // earlier than ever, or another timeline
+                } else if passed >= 1_000_000 {
+                    let rise = ticks((passed / DRIFT) as i64, rate).min(late);
+                    (now, expected.wrapping_sub(rise as u32))
+                } else {
+                    (at, old)
+                }
+            }
+        });
     }
 
     /// Forgets everything, after the stream changed its SSRC.
@@ -149,8 +168,8 @@ mod tests {
         let mut peer = PeerClock::default();
         let (mut audio, mut video) = (StreamClock::default(), StreamClock::default());
         let t0 = ntp_from_unix(1_700_000_000_000_000);
-        audio.arrival(48_000, 5_000_000);
-        video.arrival(90_000, 5_080_000); // video arrives 80 ms later than sampled
+        audio.arrival(48_000, 5_000_000, 48_000);
+        video.arrival(90_000, 5_080_000, 90_000); // video arrives 80 ms later than sampled
         audio.report(t0, 48_000);
         video.report(t0, 90_000);
         peer.report(t0, 5_000_000);
@@ -164,7 +183,7 @@ mod tests {
         let mut peer = PeerClock::default();
         let mut stream = StreamClock::default();
         assert_eq!(stream.rtp_at(1, 90_000, peer), None);
-        stream.arrival(1_000, 1_000_000);
+        stream.arrival(1_000, 1_000_000, 90_000);
         assert_eq!(stream.rtp_at(1_100_000, 90_000, peer), Some(10_000));
         peer.report(ntp_from_unix(1_700_000_000_000_000), 1_000_000);
         stream.report(ntp_from_unix(1_700_000_000_000_000), 500_000_000); // an hour ahead of what arrives
@@ -181,5 +200,27 @@ mod tests {
         let first = peer.to_engine(ntp_from_unix(base)).unwrap();
         peer.report(ntp_from_unix(base + 1_000_000), 2_300_000); // 300 ms of queueing
         assert!(peer.to_engine(ntp_from_unix(base)).unwrap() - first <= RISE_PER_REPORT);
+    }
+
+    #[test]
+    fn late_packets_do_not_move_a_streams_clock_but_drift_and_jumps_do() {
+        let mut stream = StreamClock::default();
+        let at = |stream: &StreamClock, now| stream.rtp_at(now, 90_000, PeerClock::default()).unwrap();
+        for n in 0..100u32 {
+            let sent = u64::from(n) * 33_000;
+            let late = u64::from(n % 4) * 9_000;
+            stream.arrival(n * 2_970, sent + late, 90_000);
+        }
+        let apart = at(&stream, 3_300_000) as i32 - 297_000;
+        assert!(apart.abs() < 90, "{apart} ticks off");
+        // A clock that loses 200 ppm is followed.
+        for n in 100..10_000u32 {
+            stream.arrival(n * 2_970, u64::from(n) * 33_000 + u64::from(n - 100) * 33_000 / 5_000, 90_000);
+        }
+        let apart = at(&stream, 330_000_000 + 65_340) as i32 - 29_700_000;
+        assert!(apart.abs() < 90, "{apart} ticks off");
+        // A new timeline is taken at once.
+        stream.arrival(7, 331_000_000, 90_000);
+        assert_eq!(at(&stream, 331_000_000), 7);
     }
 }

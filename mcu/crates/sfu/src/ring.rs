@@ -87,13 +87,15 @@ pub struct Ring {
     head: u64,
     dirty: u64,
     highest: Option<u64>,
+    /// Numbers below were taken before the memory was given back.
+    floor: u64,
 }
 
 impl Ring {
     /// `bytes` of arena and `entries` of index, both powers of two.
     pub fn new(bytes: usize, entries: usize) -> Self {
         assert!(entries.is_power_of_two() && bytes.is_power_of_two() && bytes >= 2 * MAX_PACKET);
-        Ring { arena: Vec::new(), index: Vec::new(), bytes, entries, head: 0, dirty: 0, highest: None }
+        Ring { arena: Vec::new(), index: Vec::new(), bytes, entries, head: 0, dirty: 0, highest: None, floor: 0 }
     }
 
     /// Sizes for a video stream: 1 MiB, 1,024 packets.
@@ -109,13 +111,25 @@ impl Ring {
     /// Whether `seq` may still be taken.
     pub fn check(&self, seq: u64) -> Result<(), Refused> {
         let Some(highest) = self.highest else { return Ok(()) };
-        if seq + self.entries as u64 <= highest {
+        if seq < self.floor || seq + self.entries as u64 <= highest {
             return Err(Refused::TooOld);
         }
-        if self.index[self.slot(seq)].meta.seq == seq {
+        if self.index.get(self.slot(seq)).is_some_and(|entry| entry.meta.seq == seq) {
             return Err(Refused::Duplicate);
         }
         Ok(())
+    }
+
+    /// Gives the memory back until the next packet. What was taken so far stays taken.
+    pub fn release(&mut self) {
+        self.arena = Vec::new();
+        self.index = Vec::new();
+        self.floor = self.highest.map_or(0, |highest| highest + 1);
+    }
+
+    /// Bytes of memory held.
+    pub fn held(&self) -> usize {
+        self.arena.capacity() + self.index.capacity() * std::mem::size_of::<Entry>()
     }
 
     /// A place of `MAX_PACKET` bytes to write the next packet into. What lay there dies now.
@@ -197,6 +211,24 @@ mod tests {
         assert_eq!(put(&mut ring, 100, 9, 10), Err(Refused::Duplicate));
         assert_eq!(put(&mut ring, 119 - 64, 9, 10), Err(Refused::TooOld));
         assert_eq!(put(&mut ring, 119 - 63, 9, 10), Ok(()));
+    }
+
+    #[test]
+    fn memory_is_given_back_and_no_number_is_taken_again() {
+        let mut ring = Ring::new(4 * MAX_PACKET, 64);
+        assert_eq!(ring.held(), 0);
+        put(&mut ring, 100, 1, 500).unwrap();
+        assert!(ring.held() > 4 * MAX_PACKET);
+        ring.release();
+        assert_eq!(ring.held(), 0);
+        assert!(ring.get(100).is_none());
+        for seq in [99, 100] {
+            assert_eq!(ring.check(seq), Err(Refused::TooOld));
+            assert_eq!(put(&mut ring, seq, 2, 500), Err(Refused::TooOld));
+        }
+        put(&mut ring, 101, 3, 500).unwrap();
+        assert_eq!(ring.get(101).unwrap().1, [3; 500]);
+        assert!(ring.get(100).is_none());
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use crate::sys::{Epoll, EventFd};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TrySendError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,12 +52,16 @@ struct Pending {
 
 enum Gathered {
     /// One shard's answer is the answer.
-    /// If it is refused, the leg noted when the request was sent is forgotten again.
-    Single {
-        noted: Option<String>,
-    },
+    Single(Option<Opening>),
     Rooms(Vec<RoomState>),
     Counters(BTreeMap<String, u64>),
+}
+
+/// A leg that is being opened on `shard`; it was at `before`, and is there still if the opening is refused.
+struct Opening {
+    leg: String,
+    shard: usize,
+    before: Option<(usize, String)>,
 }
 
 /// Parts of the server.
@@ -65,6 +70,8 @@ pub struct Setup {
     pub shards: Vec<Handle>,
     pub notes: Receiver<Note>,
     pub notes_wake: Arc<EventFd>,
+    /// Set by shards that had to drop events.
+    pub gap: Arc<AtomicBool>,
     pub stop: Arc<EventFd>,
     pub engine: String,
 }
@@ -230,7 +237,7 @@ impl Server {
 
     /// Sends a request to its shard or shards; a refusal is answered at once.
     fn dispatch(&mut self, token: u64, id: u64, request: Request) -> Option<Error> {
-        let mut noted = None;
+        let mut opening = None;
         let shard = match &request {
             Request::RoomOpen { room } => self.place_room(room).map(Some),
             Request::RoomClose { room } => {
@@ -239,9 +246,8 @@ impl Server {
             }
             Request::LegOpen(open) => match self.rooms.get(&open.room).copied() {
                 Some(shard) => {
-                    self.leave_other_shard(&open.leg, shard);
                     let before = self.legs.insert(open.leg.clone(), (shard, open.room.clone()));
-                    noted = before.is_none().then(|| open.leg.clone());
+                    opening = Some(Opening { leg: open.leg.clone(), shard, before });
                     Ok(Some(shard))
                 }
                 None => Err(Error::new(Code::UnknownRoom, open.room.clone())),
@@ -259,7 +265,7 @@ impl Server {
             Request::Hello { .. } => Err(Error::new(Code::Internal, "hello is not dispatched")),
         };
         match shard {
-            Ok(Some(shard)) => self.ask(token, id, shard, request, noted),
+            Ok(Some(shard)) => self.ask(token, id, shard, request, opening),
             Ok(None) => {
                 self.answer(token, id, Ok(Response::Ok {})); // closing what is not there is no error
                 None
@@ -268,10 +274,13 @@ impl Server {
         }
     }
 
-    fn ask(&mut self, token: u64, id: u64, shard: usize, request: Request, noted: Option<String>) -> Option<Error> {
-        let ticket = self.remember(token, Pending { client: token, id, left: 1, gathered: Gathered::Single { noted } });
+    fn ask(&mut self, token: u64, id: u64, shard: usize, request: Request, opening: Option<Opening>) -> Option<Error> {
+        let gathered = Gathered::Single(opening);
+        let ticket = self.remember(token, Pending { client: token, id, left: 1, gathered });
         let error = self.send(shard, Command::Request { ticket, request: Box::new(request) }).err()?;
-        self.forget(ticket);
+        if let Some(Pending { gathered: Gathered::Single(Some(opening)), .. }) = self.forget(ticket) {
+            self.not_opened(opening);
+        }
         Some(error)
     }
 
@@ -296,14 +305,20 @@ impl Server {
         Ok(shard)
     }
 
-    /// A leg that moves to a room on another shard is closed where it was.
-    fn leave_other_shard(&mut self, leg: &str, shard: usize) {
-        let Some((old, _)) = self.legs.get(leg).filter(|(old, _)| *old != shard) else { return };
-        let old = *old;
+    /// A leg that moved to a room on another shard is closed where it was.
+    fn opened(&mut self, opening: &Opening) {
+        let Some((old, _)) = opening.before.as_ref().filter(|(old, _)| *old != opening.shard) else { return };
         // Ticket 0 has no client: nobody awaits this answer.
-        let command = Command::Request { ticket: 0, request: Box::new(Request::LegClose { leg: leg.to_owned() }) };
-        if self.send(old, command).is_err() {
-            log::line(Level::Error, "leg not closed on its old shard", &[("leg", leg)]);
+        let command = Command::Request { ticket: 0, request: Box::new(Request::LegClose { leg: opening.leg.clone() }) };
+        if self.send(*old, command).is_err() {
+            log::line(Level::Error, "leg not closed on its old shard", &[("leg", &opening.leg)]);
+        }
+    }
+
+    /// The leg stays where it was, unless it was closed meanwhile.
+    fn not_opened(&mut self, opening: Opening) {
+        if self.legs.remove(&opening.leg).is_some() {
+            self.legs.extend(opening.before.map(|before| (opening.leg, before)));
         }
     }
 
@@ -357,31 +372,27 @@ impl Server {
                 Note::Event(event) => self.event(event),
             }
         }
+        if self.setup.gap.swap(false, Ordering::AcqRel) {
+            self.end_subscribers();
+        }
+    }
+
+    /// Events were lost: who follows them must take a snapshot, as after any new connection.
+    fn end_subscribers(&mut self) {
+        let tokens: Vec<u64> = self.clients.iter().filter(|(_, c)| c.subscribed).map(|(token, _)| *token).collect();
+        tokens.into_iter().for_each(|token| self.drop_client(token, "events were lost"));
     }
 
     fn reply(&mut self, ticket: u64, reply: Result<Reply, Error>) {
         let Some(pending) = self.pending.get_mut(&ticket) else { return };
         pending.left -= 1;
         match (&mut pending.gathered, reply) {
-            (Gathered::Single { .. }, Ok(Reply::Response(response))) => {
-                if let Some(pending) = self.forget(ticket) {
-                    self.answer(pending.client, pending.id, Ok(response));
-                }
-                return;
-            }
             (Gathered::Rooms(rooms), Ok(Reply::Rooms(more))) => rooms.extend(more),
             (Gathered::Counters(sums), Ok(Reply::Counters(more))) => {
                 more.into_iter().for_each(|(name, value)| *sums.entry(name).or_default() += value);
             }
-            (gathered, Err(error)) => {
-                if let Gathered::Single { noted: Some(leg) } = gathered {
-                    self.legs.remove(leg);
-                }
-                if let Some(pending) = self.forget(ticket) {
-                    self.answer(pending.client, pending.id, Err(error));
-                }
-                return;
-            }
+            (Gathered::Single(_), Ok(Reply::Response(response))) => return self.settle(ticket, Ok(response)),
+            (_, Err(error)) => return self.settle(ticket, Err(error)),
             (_, Ok(_)) => {}
         }
         if self.pending.get(&ticket).is_some_and(|pending| pending.left == 0) {
@@ -389,6 +400,18 @@ impl Server {
                 self.finish(pending);
             }
         }
+    }
+
+    /// One shard's answer ends the request.
+    fn settle(&mut self, ticket: u64, result: Result<Response, Error>) {
+        let Some(pending) = self.forget(ticket) else { return };
+        if let Gathered::Single(Some(opening)) = pending.gathered {
+            match &result {
+                Ok(_) => self.opened(&opening),
+                Err(_) => self.not_opened(opening),
+            }
+        }
+        self.answer(pending.client, pending.id, result);
     }
 
     fn finish(&mut self, pending: Pending) {
@@ -407,7 +430,7 @@ impl Server {
                     legs: self.legs.len() as u32,
                 }
             }
-            Gathered::Single { .. } => return,
+            Gathered::Single(_) => return,
         };
         self.answer(pending.client, pending.id, Ok(response));
     }

@@ -1,6 +1,6 @@
 //! Requests of the control plane, as far as they concern one shard.
 
-use super::{nowhere, Command, Hall, Link, Note, Out, Place, Reply, Shard, Wire};
+use super::{nowhere, Command, Hall, Link, Out, Place, Reply, Shard, Wire};
 use crate::control::messages::{self as m, Code, Error, LegOpen, LegState, Request, Response, RoomState, MAX_BLOB};
 use rtp::rtcp::RtcpWriter;
 use sfu::room::model::{self, ExtensionIds, LegSpec, SlotSpec, SourceName, TrackSpec, View};
@@ -22,9 +22,7 @@ impl Shard {
                 Command::Request { ticket, request } => {
                     self.now = std::time::Instant::now();
                     let reply = self.serve(*request);
-                    // The control thread holds a ticket for each reply, so there is room; if it is gone, so are we soon.
-                    let _ = self.notes.send(Note::Reply { ticket, reply });
-                    self.notes_wake.wake();
+                    self.notes.reply(ticket, reply);
                 }
             }
         }
@@ -99,6 +97,8 @@ impl Shard {
         let fingerprint: Fingerprint =
             open.remote.fingerprint.parse().map_err(|e| Error::new(Code::BadRemote, format!("fingerprint: {e}")))?;
         let hall = *self.rooms.get(&open.room).ok_or_else(|| Error::new(Code::UnknownRoom, open.room.clone()))?;
+        let there = self.legs.get(&open.leg).is_some_and(|place| place.0 == hall);
+        self.halls[hall].as_ref().ok_or_else(lost_room)?.room.admits(&spec, there).map_err(limit)?;
         self.leg_close(&open.leg);
         let (now, micros) = (self.now, self.micros());
         let room = &mut self.halls[hall].as_mut().ok_or_else(lost_room)?.room;
@@ -139,18 +139,17 @@ impl Shard {
         let now = self.micros();
         let (hall, leg) = self.place(leg)?;
         let hall = self.hall_mut(hall).ok_or_else(lost_room)?;
-        for assignment in assign {
-            let view = assignment.source.map(|source| View {
-                source: SourceName { leg: source.leg, track: source.track },
-                height: assignment.height,
-            });
-            if let Some(view) = &view {
-                check_name(&view.source.leg)?;
-                check_name(&view.source.track)?;
+        let view = |assignment: m::Assignment| {
+            let height = assignment.height;
+            let source = assignment.source.map(|source| SourceName { leg: source.leg, track: source.track });
+            if let Some(source) = &source {
+                check_name(&source.leg)?;
+                check_name(&source.track)?;
             }
-            hall.room.set_view(leg, assignment.slot, view, now).map_err(unknown)?;
-        }
-        Ok(())
+            Ok((assignment.slot, source.map(|source| View { source, height })))
+        };
+        let views = assign.into_iter().map(view).collect::<Result<_, Error>>()?;
+        hall.room.set_views(leg, views, now).map_err(unknown)
     }
 
     pub(super) fn leg_close(&mut self, id: &str) {

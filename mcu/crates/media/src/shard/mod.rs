@@ -21,7 +21,8 @@ use sfu::clock::{ntp_from_unix, Micros};
 use sfu::room::{model, LegId, Room};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use transport::dtls::Certificate;
@@ -41,6 +42,32 @@ pub enum Command {
     },
     /// Say goodbye to every leg and end the thread.
     Stop,
+}
+
+/// A shard's way to the control thread. The queue is bounded; what of events does not fit is dropped, and `gap` tells so.
+#[derive(Clone)]
+pub struct Notes {
+    pub queue: SyncSender<Note>,
+    pub wake: Arc<EventFd>,
+    /// Events were dropped since the control thread looked: its clients must take a snapshot anew.
+    pub gap: Arc<AtomicBool>,
+}
+
+impl Notes {
+    /// Waits for room: the control thread holds a ticket for each reply.
+    fn reply(&self, ticket: u64, reply: Result<Reply, Error>) {
+        let _ = self.queue.send(Note::Reply { ticket, reply }); // if it is gone, so are we soon
+        self.wake.wake();
+    }
+
+    /// Queues an event; a control thread that does not keep up never holds media up.
+    fn event(&self, event: Event, overflow: &mut u64) {
+        if self.queue.try_send(Note::Event(event)).is_err() {
+            *overflow += 1;
+            self.gap.store(true, Ordering::Release);
+        }
+        self.wake.wake();
+    }
 }
 
 /// What a shard tells the control thread.
@@ -71,8 +98,7 @@ pub struct Setup {
     pub certificate: Arc<Certificate>,
     pub commands: Receiver<Command>,
     pub wake: Arc<EventFd>,
-    pub notes: SyncSender<Note>,
-    pub notes_wake: Arc<EventFd>,
+    pub notes: Notes,
     pub epoch: Instant,
 }
 
@@ -106,8 +132,7 @@ pub struct Shard {
     certificate: Arc<Certificate>,
     commands: Receiver<Command>,
     wake: Arc<EventFd>,
-    notes: SyncSender<Note>,
-    notes_wake: Arc<EventFd>,
+    notes: Notes,
     counters: Counters,
     spare: Vec<u8>,
     plain: Vec<u8>,
@@ -146,7 +171,6 @@ impl Shard {
             commands: setup.commands,
             wake: setup.wake,
             notes: setup.notes,
-            notes_wake: setup.notes_wake,
             counters: Counters::default(),
             spare: vec![0; SEND_SIZE],
             plain: vec![0; SEND_SIZE],
@@ -244,9 +268,8 @@ impl Shard {
             let Hall { id, room, wires, .. } = hall;
             let (ports, counters, spare) = (&mut self.ports[..], &mut self.counters, &mut self.spare[..]);
             room.tick(now, ntp, &mut Out { wires, ports, counters, spare });
-            let (notes, wake) = (&self.notes, &self.notes_wake);
-            let overflow = &mut self.counters.event_overflow;
-            room.take_events(|event| tell(notes, wake, commands::event(id, event), overflow));
+            let (notes, overflow) = (&self.notes, &mut self.counters.event_overflow);
+            room.take_events(|event| notes.event(commands::event(id, event), overflow));
         }
     }
 
@@ -288,7 +311,7 @@ impl Shard {
     }
 
     fn event(&mut self, event: Event) {
-        tell(&self.notes, &self.notes_wake, event, &mut self.counters.event_overflow);
+        self.notes.event(event, &mut self.counters.event_overflow);
     }
 
     /// Microseconds on the engine's clock.
@@ -311,14 +334,6 @@ impl Shard {
             self.goodbye(place);
         }
         self.flush();
-    }
-}
-
-/// Queues an event; a control thread that does not keep up loses events, never media.
-fn tell(notes: &SyncSender<Note>, wake: &EventFd, event: Event, overflow: &mut u64) {
-    match notes.try_send(Note::Event(event)) {
-        Ok(()) => wake.wake(),
-        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => *overflow += 1,
     }
 }
 

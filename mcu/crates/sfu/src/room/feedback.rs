@@ -19,16 +19,23 @@ pub(super) const DEFAULT_RTT: Micros = 100_000;
 
 const RECENT: usize = 128;
 
+/// NACKed numbers looked up per second for one leg, and at once: many times what a usable path asks for.
+const LOOKUPS: u64 = 4_000;
+const LOOKUP_BURST: u64 = 1_000;
+
 /// Retransmission budget of one leg and what it got lately.
 pub(super) struct Repair {
     tokens: u64,
     filled_at: Micros,
+    lookups: u64,
+    lookups_at: Micros,
     recent: [(u32, u64, Micros); RECENT],
 }
 
 impl Default for Repair {
     fn default() -> Self {
-        Repair { tokens: BURST, filled_at: 0, recent: [(0, 0, 0); RECENT] }
+        let recent = [(0, 0, 0); RECENT];
+        Repair { tokens: BURST, filled_at: 0, lookups: LOOKUP_BURST, lookups_at: 0, recent }
     }
 }
 
@@ -44,6 +51,18 @@ impl Repair {
             self.tokens -= bytes;
         }
         ok
+    }
+
+    /// Takes the right to look up to `wanted` numbers up; answers how many.
+    fn look_up(&mut self, wanted: usize, now: Micros) -> usize {
+        let gain = now.saturating_sub(self.lookups_at).min(1_000_000) * LOOKUPS / 1_000_000;
+        if gain > 0 {
+            self.lookups = (self.lookups + gain).min(LOOKUP_BURST);
+            self.lookups_at = now;
+        }
+        let granted = self.lookups.min(wanted as u64);
+        self.lookups -= granted;
+        granted as usize
     }
 
     fn fresh(&mut self, ssrc: u32, index: u64, now: Micros, rtt: Micros) -> bool {
@@ -74,13 +93,17 @@ impl Room {
                 }
                 Packet::Nack(nack) => {
                     self.stats.nack_in += 1;
-                    nack.seqs().for_each(|seq| self.nacked(leg, nack.media, seq, now, sink));
-                    if let Some(leg) = self.legs[leg].as_mut() {
-                        leg.figures.nack_in += 1;
-                    }
+                    let Some(state) = self.legs[leg].as_mut() else { return };
+                    state.figures.nack_in += 1;
+                    let wanted = nack.seqs().count();
+                    let granted = state.repair.look_up(wanted, now);
+                    self.stats.rtx_refused_budget += (wanted - granted) as u64;
+                    nack.seqs().take(granted).for_each(|seq| self.nacked(leg, nack.media, seq, now, sink));
                 }
                 Packet::Pli { media, .. } => self.keyframe_request(leg, media),
                 Packet::Fir { entries, .. } => entries.for_each(|entry| self.keyframe_request(leg, entry.ssrc)),
+                // Which bitrate a viewer gets is not decided yet: every one gets what was sent.
+                Packet::Remb { .. } => self.stats.remb_in += 1,
                 _ => {}
             }
         }

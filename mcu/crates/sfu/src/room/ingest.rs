@@ -3,7 +3,7 @@
 //! Streams are bound to tracks by header extensions first (RFC 9143 §9.2, field case W01), then by the SSRC hints of SDP, then
 //! by a payload type that belongs to one track only. Nothing is bound before the packet proved authentic.
 
-use super::model::{CodecName, Drop};
+use super::model::{CodecName, Drop, TrackSpec};
 use super::{Binding, Event, LegId, Room, Source};
 use crate::clock::Micros;
 use crate::ring::{Meta, Picture, Refused};
@@ -13,6 +13,9 @@ use rtp::Header;
 
 /// Streams remembered per leg; the oldest is forgotten for a new one.
 const MAX_BINDINGS: usize = 32;
+
+/// Packets of a stream in which a mid is looked for after it was bound by less. Browsers put it on the first second or so.
+const DOUBTFUL: u16 = 500;
 
 impl Room {
     /// Takes one SRTP packet of a leg. `open` authenticates and decrypts it into the given place and answers the plaintext
@@ -66,7 +69,7 @@ impl Room {
         let header = Header::parse(packet).map_err(|_| Drop::Malformed)?;
         let state = self.legs.get(leg).and_then(Option::as_ref).ok_or(Drop::UnknownStream)?;
         let known = state.bindings.iter().find(|binding| binding.ssrc == header.ssrc).copied();
-        if let Some(Binding { source, rtx: false, .. }) = known {
+        if let Some(Binding { source, rtx: false, doubtful: 0, .. }) = known {
             let stream = self.sources[usize::from(source)].as_mut().ok_or(Drop::UnknownStream)?;
             let len = open(packet, &header, stream.ring.reserve()).ok_or(Drop::Refused)?;
             return self.accept(source, &header, len, now);
@@ -89,8 +92,8 @@ impl Room {
         now: Micros,
     ) -> Result<(), Drop> {
         let binding = match known {
-            Some(binding) => binding,
-            None => self.bind(leg, header, plain)?,
+            Some(binding) if binding.doubtful == 0 => binding,
+            _ => self.bind(leg, header, plain)?,
         };
         if binding.rtx {
             return self.accept_rtx(binding.source, header, plain, now);
@@ -100,24 +103,25 @@ impl Room {
         self.accept(binding.source, header, plain.len(), now)
     }
 
-    /// Finds the track of a new stream.
+    /// Finds the track of a stream that is new, or that was bound without a mid so far.
     fn bind(&mut self, leg: LegId, header: &Header, plain: &[u8]) -> Result<Binding, Drop> {
         let state = self.legs[leg].as_mut().ok_or(Drop::UnknownStream)?;
         let tracks = &state.spec.tracks;
-        let mid =
-            (state.spec.extensions.mid != 0).then(|| header.extension(plain, state.spec.extensions.mid)).flatten();
+        let at = state.bindings.iter().position(|binding| binding.ssrc == header.ssrc);
+        let id = state.spec.extensions.mid;
+        let mid = (id != 0).then(|| header.extension(plain, id)).flatten();
         let by_mid = mid.and_then(|mid| tracks.iter().position(|track| track.mid.as_bytes() == mid));
-        let by_hint =
-            || tracks.iter().position(|t| t.ssrcs.contains(&header.ssrc) || t.rtx_ssrcs.contains(&header.ssrc));
-        let by_pt = || {
-            let has = |t: &super::TrackSpec| t.codecs.iter().any(|c| c.pt == header.pt || c.rtx_pt == Some(header.pt));
-            let mut fit = tracks.iter().enumerate().filter(|(_, track)| has(track));
-            fit.next().filter(|_| fit.next().is_none()).map(|(n, _)| n)
-        };
-        let track = by_mid.or_else(by_hint).or_else(by_pt).ok_or(Drop::UnknownStream)?;
+        if let (None, Some(at)) = (by_mid, at) {
+            state.bindings[at].doubtful = state.bindings[at].doubtful.saturating_sub(1);
+            return Ok(state.bindings[at]);
+        }
+        let track = by_mid.or_else(|| guess(tracks, header)).ok_or(Drop::UnknownStream)?;
         let rtx = tracks[track].codecs.iter().any(|codec| codec.rtx_pt == Some(header.pt));
-        let binding = Binding { ssrc: header.ssrc, source: state.tracks[track], rtx };
-        if state.bindings.len() == MAX_BINDINGS {
+        let doubtful = if by_mid.is_some() || id == 0 { 0 } else { DOUBTFUL };
+        let binding = Binding { ssrc: header.ssrc, source: state.tracks[track], rtx, doubtful };
+        if let Some(at) = at {
+            state.bindings.remove(at);
+        } else if state.bindings.len() == MAX_BINDINGS {
             state.bindings.remove(0);
         }
         state.bindings.push(binding);
@@ -184,7 +188,7 @@ impl Room {
         }
         source.reception.arrived(meta.seq, meta.ts, source.rate, now);
         if newest.is_none_or(|highest| meta.seq > highest) {
-            source.clock.arrival(meta.ts, now);
+            source.clock.arrival(meta.ts, now, source.rate);
         }
         stats.rtp_in += 1;
         stats.rtp_in_bytes += len as u64;
@@ -240,6 +244,17 @@ impl Room {
         }
         Ok(meta)
     }
+}
+
+/// The track of a stream without mid: by the SSRCs of SDP, else by a payload type that only one track has.
+fn guess(tracks: &[TrackSpec], header: &Header) -> Option<usize> {
+    let hinted = |track: &TrackSpec| track.ssrcs.contains(&header.ssrc) || track.rtx_ssrcs.contains(&header.ssrc);
+    let has =
+        |track: &&TrackSpec| track.codecs.iter().any(|codec| codec.pt == header.pt || codec.rtx_pt == Some(header.pt));
+    tracks.iter().position(hinted).or_else(|| match tracks.iter().filter(has).count() {
+        1 => tracks.iter().position(|track| has(&track)),
+        _ => None,
+    })
 }
 
 impl Source {

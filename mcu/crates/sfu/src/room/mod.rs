@@ -74,6 +74,7 @@ figures! {
         nack_in,
         nack_out,
         pli_in,
+        remb_in,
         pli_out,
         sr_out,
         transport_cc_out,
@@ -143,6 +144,8 @@ struct Binding {
     ssrc: u32,
     source: SourceId,
     rtx: bool,
+    /// Packets to come in which a mid may still prove the binding wrong, where it was made without one.
+    doubtful: u16,
 }
 
 struct Leg {
@@ -215,6 +218,15 @@ impl Room {
             asked: Vec::with_capacity(256),
             stats: Stats::default(),
         }
+    }
+
+    /// Whether `add_leg` will take the leg; with `replaces`, after one leg of this room is removed.
+    pub fn admits(&self, spec: &LegSpec, replaces: bool) -> Result<(), Limit> {
+        check(spec)?;
+        if self.len() - usize::from(replaces) >= MAX_LEGS {
+            return Err(Limit::Legs);
+        }
+        Ok(())
     }
 
     /// Adds a leg. `random` yields SSRCs and starting points.
@@ -375,6 +387,11 @@ impl Room {
             .filter_map(|s| self.sources[usize::from(*s)].as_ref())
             .filter(|s| s.gated)
             .map(|s| s.name.track.as_str())
+    }
+
+    /// Bytes of memory that the packet caches hold.
+    pub fn cached(&self) -> usize {
+        self.sources.iter().flatten().map(|source| source.ring.held()).sum()
     }
 
     /// Takes the events since the last call.

@@ -12,6 +12,9 @@ const REPORT: Micros = 1_000_000;
 /// A track is said to have stopped after this long without a packet.
 const STOPPED: Micros = 2_000_000;
 
+/// A stream that is silent for this long gives its cache's memory back: nobody asks for packets that old.
+const FORGOTTEN: Micros = 10_000_000;
+
 /// Between two looks at the speakers.
 const SPEAKERS: Micros = 50_000;
 
@@ -87,6 +90,10 @@ impl Room {
 
     fn notice_silence(&mut self, now: Micros) {
         for source in self.sources.iter_mut().flatten() {
+            if source.last_packet.is_some_and(|at| now.saturating_sub(at) > FORGOTTEN) {
+                source.last_packet = None;
+                source.ring.release();
+            }
             if source.flowing.is_some() && source.last_packet.is_none_or(|at| now.saturating_sub(at) > STOPPED) {
                 source.flowing = None;
                 source.missing.clear();

@@ -31,11 +31,22 @@ pub enum Unknown {
 }
 
 impl Room {
-    /// Sets what a view slot shows. The source need not be there yet. A source is shown once per leg: the newest view wins.
-    pub fn set_view(&mut self, leg: LegId, number: u32, view: Option<View>, now: Micros) -> Result<(), Unknown> {
-        let state = self.legs.get_mut(leg).and_then(Option::as_mut).ok_or(Unknown::Leg)?;
-        let at = state.slots.iter().position(|slot| slot.spec.number == number && !slot.spec.speaker);
-        let at = at.ok_or(Unknown::Slot)?;
+    /// Sets what view slots show, all of them or (on an error) none. A source need not be there yet. It is shown once per
+    /// leg: the newest view wins, in one call the last.
+    pub fn set_views(&mut self, leg: LegId, views: Vec<(u32, Option<View>)>, now: Micros) -> Result<(), Unknown> {
+        let state = self.legs.get(leg).and_then(Option::as_ref).ok_or(Unknown::Leg)?;
+        let place = |(number, view)| {
+            let at = state.slots.iter().position(|slot| slot.spec.number == number && !slot.spec.speaker);
+            Ok((at.ok_or(Unknown::Slot)?, view))
+        };
+        let placed = views.into_iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        placed.into_iter().for_each(|(at, view)| self.set_view(leg, at, view));
+        self.update_wanted(now);
+        Ok(())
+    }
+
+    fn set_view(&mut self, leg: LegId, at: usize, view: Option<View>) {
+        let Some(state) = self.legs[leg].as_mut() else { return };
         if let Some(view) = &view {
             let same = |held: &Option<View>| held.as_ref().is_some_and(|held| held.source == view.source);
             for other in (0..state.slots.len()).filter(|other| *other != at) {
@@ -47,8 +58,6 @@ impl Room {
         }
         state.slots[at].view = view;
         self.bind_view(leg, at);
-        self.update_wanted(now);
-        Ok(())
     }
 
     /// Closes or opens the gate of a track. An opened one starts again at a keyframe.
