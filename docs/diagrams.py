@@ -1,6 +1,6 @@
 """Draws the state diagrams of the documentation from the tables in the code; run it from the root:
 
-    python docs/diagrams.py
+python docs/diagrams.py
 """
 
 from __future__ import annotations
