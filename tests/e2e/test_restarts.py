@@ -25,7 +25,7 @@ async def test_media_flows_on_while_control_dies(product: Product, chromiums: Ch
         counts = await rising
         assert all(b > a for a, b in itertools.pairwise(counts)), f"frames stood still: {counts}"
         for got in (at_one, at_two):
-            # A page stalls for a moment when the new control's start takes the processors; what is lost is counted above.
+            # A page stalls while the new control's start takes the processors; what is received is counted above.
             assert got.longest_pause_ms < 1_000 and got.longest_silence_ms < 800, got
 
         # Adopted: commands work again, over the media that never stopped.
