@@ -8,6 +8,7 @@ use std::io::BufRead;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::mpsc::sync_channel;
+use std::sync::Arc;
 
 const USAGE: &str = "usage: netem-relay LISTEN_IP:PORT SERVER_IP:PORT [SEED]";
 
@@ -30,18 +31,22 @@ fn run(arguments: &[String]) -> Result<(), String> {
         _ => return Err(USAGE.into()),
     };
     let relay = Relay::new(address(listen)?, address(server)?, seed).map_err(|e| e.to_string())?;
-    let waker = mio::Waker::new(relay.poll().registry(), WAKE).map_err(|e| e.to_string())?;
+    // Kept here too: a waker that is dropped takes its last event with it.
+    let waker = Arc::new(mio::Waker::new(relay.poll().registry(), WAKE).map_err(|e| e.to_string())?);
+    let wake = waker.clone();
     let (lines, commands) = sync_channel(64);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if lines.send(line).is_err() || waker.wake().is_err() {
+            if lines.send(line).is_err() || wake.wake().is_err() {
                 return;
             }
         }
         drop(lines);
-        let _ = waker.wake();
+        let _ = wake.wake();
     });
     let port = relay.address().map_err(|e| e.to_string())?.port();
     println!("{{\"ready\":true,\"port\":{port}}}");
-    relay.run(&commands, |line| println!("{line}")).map_err(|e| e.to_string())
+    let ended = relay.run(&commands, |line| println!("{line}"));
+    drop(waker);
+    ended.map_err(|e| e.to_string())
 }

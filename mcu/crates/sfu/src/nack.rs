@@ -1,8 +1,8 @@
 //! The receiving side of one published stream: sequence numbers, statistics and loss repair.
 //!
 //! `Reception` extends sequence numbers and keeps the figures of receiver reports (RFC 3550 §A.1, §A.3, §A.8).
-//! `Missing` is the list of gaps: a number is asked for after a short tolerance for reordering, again after a round trip and
-//! a half, each time later, and given up after `TRIES`; then only a keyframe helps (RFC 4585 §6.2.1).
+//! `Missing` is the list of gaps: a number is asked for after a short tolerance for reordering, again after a round trip
+//! and a quarter, and given up after `TRIES` or `MAX_AGE`; then only a keyframe helps (RFC 4585 §6.2.1).
 
 use crate::clock::Micros;
 
@@ -10,7 +10,11 @@ use crate::clock::Micros;
 pub const REORDER: Micros = 8_000;
 
 /// Requests for one packet before it is given up.
-pub const TRIES: u8 = 8;
+pub const TRIES: u8 = 12;
+
+/// Between the first two requests at least, and between any two at most.
+const SHORTEST_PAUSE: Micros = 20_000;
+const LONGEST_PAUSE: Micros = 300_000;
 
 /// Longest list of missing packets; more are not asked for, a keyframe is.
 pub const MAX_MISSING: usize = 256;
@@ -176,8 +180,9 @@ impl Missing {
         let given_up = self.gaps.len() < before;
         for gap in self.gaps.iter_mut().filter(|gap| gap.next <= now) {
             gap.tries += 1;
-            let pause = (rtt + rtt / 2).clamp(20_000, 300_000);
-            gap.next = now + pause * u64::from(gap.tries.min(4));
+            // On a short way the pauses grow, to outlast a burst; a long way leaves no time for that within `MAX_AGE`.
+            let pause = (rtt + rtt / 4).max(SHORTEST_PAUSE * u64::from(gap.tries.min(4)));
+            gap.next = now + pause.min(LONGEST_PAUSE);
             ask.push(gap.seq as u16);
         }
         given_up
@@ -222,8 +227,8 @@ mod tests {
             }
         }
         assert_eq!(times[0], 8);
-        assert_eq!(times[1] - times[0], 60);
-        assert!(times.len() <= usize::from(TRIES));
+        assert_eq!(times[1] - times[0], 50);
+        assert_eq!(times.len(), usize::from(TRIES), "{times:?}");
         assert_eq!(gave_up, 1);
         assert!(m.is_empty());
     }

@@ -1,7 +1,7 @@
 //! RTCP that a leg sends us: reports, NACK, PLI and FIR (RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3.1, RFC 4588).
 //!
 //! A NACK is answered from the publisher's ring: over the RTX stream if there is one, else by the very same packet again.
-//! Retransmissions have a budget per leg, and nothing is repeated within a round trip.
+//! Retransmissions have a budget per leg, and nothing is repeated within half a round trip.
 
 use super::forward::{compose, rewrite_picture, write_header, Sink};
 use super::{Leg, LegId, Room, Source};
@@ -23,18 +23,31 @@ const RECENT: usize = 128;
 const LOOKUPS: u64 = 4_000;
 const LOOKUP_BURST: u64 = 1_000;
 
+/// After so many retransmissions of one packet in vain the receiver is near giving it up, and a browser then stands still
+/// for seconds before it says so: a keyframe is asked for.
+const IN_VAIN: u8 = 5;
+
 /// Retransmission budget of one leg and what it got lately.
 pub(super) struct Repair {
     tokens: u64,
     filled_at: Micros,
     lookups: u64,
     lookups_at: Micros,
-    recent: [(u32, u64, Micros); RECENT],
+    recent: [Repeated; RECENT],
+}
+
+/// A packet that was retransmitted lately.
+#[derive(Clone, Copy, Default)]
+struct Repeated {
+    ssrc: u32,
+    index: u64,
+    at: Micros,
+    times: u8,
 }
 
 impl Default for Repair {
     fn default() -> Self {
-        let recent = [(0, 0, 0); RECENT];
+        let recent = [Repeated::default(); RECENT];
         Repair { tokens: BURST, filled_at: 0, lookups: LOOKUP_BURST, lookups_at: 0, recent }
     }
 }
@@ -65,14 +78,20 @@ impl Repair {
         granted as usize
     }
 
-    fn fresh(&mut self, ssrc: u32, index: u64, now: Micros, rtt: Micros) -> bool {
-        let slot = (index as usize).wrapping_add(ssrc as usize) % RECENT;
-        let (held, at_index, at) = self.recent[slot];
-        if held == ssrc && at_index == index && now.saturating_sub(at) < rtt {
-            return false;
+    /// Whether a packet may be retransmitted now, and how often it has been then. A receiver asks again after a round trip,
+    /// by its own measure: what comes in less than half of ours is no answer to a loss.
+    fn fresh(&mut self, ssrc: u32, index: u64, now: Micros, rtt: Micros) -> Option<u8> {
+        let held = &mut self.recent[(index as usize).wrapping_add(ssrc as usize) % RECENT];
+        if (held.ssrc, held.index) != (ssrc, index) {
+            *held = Repeated { ssrc, index, at: now, times: 1 };
+            return Some(1);
         }
-        self.recent[slot] = (ssrc, index, now);
-        true
+        if now.saturating_sub(held.at) < rtt / 2 {
+            return None;
+        }
+        held.at = now;
+        held.times = held.times.saturating_add(1);
+        Some(held.times)
     }
 }
 
@@ -155,10 +174,10 @@ impl Room {
             return;
         };
         let rtt = leg.rtt.unwrap_or(DEFAULT_RTT).max(10_000);
-        if !leg.repair.fresh(ssrc, origin.index, now, rtt) {
+        let Some(times) = leg.repair.fresh(ssrc, origin.index, now, rtt) else {
             self.stats.rtx_refused_repeat += 1;
             return;
-        }
+        };
         if !leg.repair.afford(payload.len() as u64 + 40, now) {
             self.stats.rtx_refused_budget += 1;
             return;
@@ -167,6 +186,11 @@ impl Room {
         resend(leg, leg_id, at, &origin, (meta, payload), &stamp, sink);
         leg.figures.rtx_out += 1;
         self.stats.rtx_out += 1;
+        if times == IN_VAIN {
+            if let Some(source) = self.sources[usize::from(origin.source)].as_mut().filter(|source| source.video) {
+                source.keyframes.want();
+            }
+        }
     }
 }
 

@@ -152,6 +152,9 @@ impl Room {
         source.ring.commit(len, meta).map_err(refused)?;
         source.missing.arrived(seq, source.reception.highest(), now);
         source.reception.repaired();
+        if meta.start {
+            source.keyframes.arrived();
+        }
         self.stats.rtx_recovered += 1;
         self.batch.push((id, seq));
         Ok(())
