@@ -55,6 +55,7 @@ LEG = m.LegState(
     streams=STREAMS,
     view=(SHOWN, EMPTY),
     gated=("camera",),
+    wanted=(m.Watched(track="camera", height=720),),
     blob=b"\x00\x01state\xff",
     blob_version=7,
 )

@@ -136,6 +136,14 @@ class ShardInfo(Struct):
     candidates: tuple[Candidate, ...]
 
 
+class Watched(Struct):
+    """A video track of the leg that somebody watches, as ``track.wanted`` last told it."""
+
+    track: str
+    height: int = 0
+    """The largest tile's height, as in ``Assignment``."""
+
+
 class LegState(Struct):
     """One leg as the engine holds it: enough for a new control plane to adopt it."""
 
@@ -146,6 +154,8 @@ class LegState(Struct):
     streams: tuple[SlotStream, ...]
     view: tuple[Assignment, ...]
     gated: tuple[str, ...]
+    wanted: tuple[Watched, ...]
+    """The leg's video tracks that somebody watches; what is not named need not be sent."""
     blob: bytes
     blob_version: int
 

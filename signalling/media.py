@@ -258,9 +258,18 @@ class MediaPlane:
             elif seat.media_up and not state.connected:
                 self._rooms.leg_lost(seat.id, "transport")
             self._rooms.leg_opened(seat.id)
+            self._agree_wanted(seat, state)
         elif seat.leg_open or seat.id in self._unserved:
             self._unserved.discard(seat.id)
             self._rooms.leg_lost(seat.id, "engine" if seat.leg_open else cause)
+
+    def _agree_wanted(self, seat: Seat, state: m.LegState) -> None:
+        """Who watches may have changed while nobody heard the engine."""
+        heights = {watched.track: watched.height for watched in state.wanted}
+        for name in (track.track for track in state.tracks if track.kind == "video"):
+            track, told = leg.track_name(name), (name in heights, heights.get(name, 0))
+            if track is not None and seat.sending.get(track) != told:
+                self._rooms.track_wanted(seat.id, track, *told)
 
     def _adopt(self, snapshot: m.Snapped) -> None:
         adopted = 0

@@ -37,6 +37,8 @@ class FakeLeg:
     connected: bool = False
     view: dict[int, m.Assignment] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
+    wanted: dict[str, int] = field(default_factory=dict)
+    """Watched tracks and their heights; tests set it."""
     blob: bytes = b""
     blob_version: int = 0
 
@@ -49,6 +51,7 @@ class FakeLeg:
             streams=self.answer.streams,
             view=tuple(self.view[slot] for slot in sorted(self.view)),
             gated=tuple(sorted(self.gated)),
+            wanted=tuple(m.Watched(track=track, height=height) for track, height in sorted(self.wanted.items())),
             blob=self.blob,
             blob_version=self.blob_version,
         )

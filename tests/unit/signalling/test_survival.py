@@ -119,6 +119,34 @@ async def test_a_new_control_plane_adopts_what_it_finds(place: House) -> None:
     assert not place.engine.received(engine.RoomClose)
 
 
+async def test_who_is_watched_is_learnt_anew_after_a_restart(place: House) -> None:
+    browser = await place.browser()
+    joined = await browser.join()
+    await browser.offer()
+    place.engine.connect_leg(joined.you)
+    place.engine.send(engine.TrackWanted(leg=joined.you, track="camera", wanted=False))
+    assert not (await browser.hear(m.Send)).active
+    await place.close()
+    place.engine.legs[joined.you].wanted = {"camera": 720}  # somebody began to watch while control was dead
+    await place.open([spec()])
+    back, _ = await _resume(place, joined.token, media_alive=True)
+    assert await back.hear(m.Send, lambda send: send.track == "camera") == m.Send(
+        track="camera", active=True, height=720
+    )
+    assert not (await back.hear(m.Send, lambda send: send.track == "screen")).active
+
+
+async def test_who_is_watched_is_learnt_anew_when_the_connection_to_the_engine_was_cut(place: House) -> None:
+    browser = await place.browser()
+    joined = await browser.join()
+    await browser.offer()
+    place.engine.connect_leg(joined.you)
+    place.engine.legs[joined.you].wanted = {"screen": 90}
+    place.engine.cut()
+    told = await browser.hear(m.Send, lambda send: send.track == "screen")
+    assert told.active and told.height == 90
+
+
 async def test_legs_that_nobody_can_own_are_closed(place: House) -> None:
     browser = await place.browser()
     joined = await browser.join()

@@ -201,6 +201,9 @@ fn a_snapshot_holds_what_control_needs_to_adopt_the_room() {
         leg.view,
         [Assignment { slot: 11, source: Some(Source { leg: "b".into(), track: "camera".into() }), height: 360 }]
     );
+    assert_eq!(leg.wanted, []);
+    let watched = rooms[0].legs.iter().find(|leg| leg.leg == "b").unwrap();
+    assert_eq!(watched.wanted, [Watched { track: "camera".into(), height: 360 }]);
     let Ok(Response::LegStats { srtp_profile, dtls_version, remote_address, .. }) =
         control.ask(Request::LegStats { leg: "a".into() })
     else {

@@ -128,7 +128,7 @@ fn nobody_hears_himself_and_the_fourth_takes_the_free_place() {
 #[test]
 fn a_track_is_wanted_at_once_and_unwanted_after_a_while() {
     let mut w = World::new();
-    let (_, b) = (w.add(leg("a", 0)), w.add(leg("b", 0)));
+    let (a, b) = (w.add(leg("a", 0)), w.add(leg("b", 0)));
     let of_a = |events: Vec<Event>| {
         let mine = events.into_iter().filter_map(|event| match event {
             Event::Wanted { source, wanted, .. } if source.leg == "a" => Some(wanted),
@@ -139,11 +139,14 @@ fn a_track_is_wanted_at_once_and_unwanted_after_a_while() {
     assert_eq!(of_a(w.events()), [false]);
     w.view(b, 10, "a");
     assert_eq!(of_a(w.events()), [true]);
+    assert_eq!(w.room.wanted(a).map(|(track, _)| track).collect::<Vec<_>>(), ["camera"]);
+    assert_eq!(w.room.wanted(b).count(), 0);
     w.room.set_views(b, vec![(10, None)], w.now).unwrap();
     w.run(1_500);
     assert_eq!(of_a(w.events()), [] as [bool; 0]);
     w.run(1_000);
     assert_eq!(of_a(w.events()), [false]);
+    assert_eq!(w.room.wanted(a).count(), 0);
 }
 
 #[test]

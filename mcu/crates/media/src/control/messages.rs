@@ -186,6 +186,14 @@ pub struct ShardInfo {
     pub candidates: Vec<Candidate>,
 }
 
+/// A video track that somebody watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    pub track: String,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub height: u32,
+}
+
 /// One leg as the engine holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegState {
@@ -196,6 +204,7 @@ pub struct LegState {
     pub streams: Vec<SlotStream>,
     pub view: Vec<Assignment>,
     pub gated: Vec<String>,
+    pub wanted: Vec<Watched>,
     #[serde(with = "serde_bytes")]
     pub blob: Vec<u8>,
     pub blob_version: u64,

@@ -248,6 +248,7 @@ fn leg_states(hall: &Hall) -> Vec<LegState> {
             streams: streams(&hall.room, leg),
             view: hall.room.views(leg).map(|(slot, view)| assignment(slot, view)).collect(),
             gated: hall.room.gated(leg).map(str::to_owned).collect(),
+            wanted: hall.room.wanted(leg).map(|(track, height)| m::Watched { track: track.to_owned(), height }).collect(),
             blob: link.open.blob.clone(),
             blob_version: link.open.blob_version,
         })

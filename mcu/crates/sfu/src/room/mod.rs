@@ -381,12 +381,21 @@ impl Room {
 
     /// Names of the leg's gated tracks.
     pub fn gated(&self, leg: LegId) -> impl Iterator<Item = &str> + '_ {
+        self.published(leg).filter(|s| s.gated).map(|s| s.name.track.as_str())
+    }
+
+    /// The leg's video tracks that somebody watches and the largest height, as last told by [`Event::Wanted`].
+    pub fn wanted(&self, leg: LegId) -> impl Iterator<Item = (&str, u32)> + '_ {
+        self.published(leg).filter_map(|s| match s.wanted {
+            Some((true, height)) => Some((s.name.track.as_str(), height)),
+            _ => None,
+        })
+    }
+
+    fn published(&self, leg: LegId) -> impl Iterator<Item = &Source> + '_ {
         let leg = self.legs.get(leg).and_then(Option::as_ref);
         let sources = leg.into_iter().flat_map(|leg| &leg.tracks);
-        sources
-            .filter_map(|s| self.sources[usize::from(*s)].as_ref())
-            .filter(|s| s.gated)
-            .map(|s| s.name.track.as_str())
+        sources.filter_map(|s| self.sources[usize::from(*s)].as_ref())
     }
 
     /// Bytes of memory that the packet caches hold.
