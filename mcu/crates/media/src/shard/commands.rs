@@ -248,7 +248,7 @@ fn leg_states(hall: &Hall) -> Vec<LegState> {
             streams: streams(&hall.room, leg),
             view: hall.room.views(leg).map(|(slot, view)| assignment(slot, view)).collect(),
             gated: hall.room.gated(leg).map(str::to_owned).collect(),
-            wanted: hall.room.wanted(leg).map(|(track, height)| m::Watched { track: track.to_owned(), height }).collect(),
+            wanted: watched(&hall.room, leg),
             blob: link.open.blob.clone(),
             blob_version: link.open.blob_version,
         })
@@ -258,6 +258,10 @@ fn leg_states(hall: &Hall) -> Vec<LegState> {
 fn assignment(slot: u32, view: &View) -> m::Assignment {
     let source = m::Source { leg: view.source.leg.clone(), track: view.source.track.clone() };
     m::Assignment { slot, source: Some(source), height: view.height }
+}
+
+fn watched(room: &Room, leg: LegId) -> Vec<m::Watched> {
+    room.wanted(leg).map(|(track, height)| m::Watched { track: track.to_owned(), height }).collect()
 }
 
 fn streams(room: &Room, leg: LegId) -> Vec<m::SlotStream> {
