@@ -37,7 +37,8 @@ class Attempts:
         """Tries that remain."""
         return max(0, min(limit - self._failures(key, now) for key, limit in _keys(email, address)))
 
-    def failed(self, email: str, address: str, now: float) -> None:
+    def begun(self, email: str, address: str, now: float) -> None:
+        """A try counts as failed from its beginning, so that many at once are no more than one after the other."""
         for key, _ in _keys(email, address):
             count = self._counts.pop(key, None)
             if count is None or now - count.since >= WINDOW:
@@ -48,7 +49,10 @@ class Attempts:
             self._counts.popitem(last=False)
 
     def succeeded(self, email: str, address: str) -> None:
-        """The person is who he says: forget the failures of this account from this address."""
+        """The person is who he says: take back this try, and forget the failures of this account from this address."""
+        for key, _ in _keys(email, address):
+            if (count := self._counts.get(key)) is not None:
+                count.failures -= 1
         self._counts.pop(("pair", email, address), None)
 
     def _failures(self, key: tuple[str, ...], now: float) -> int:

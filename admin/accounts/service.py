@@ -18,6 +18,7 @@ from admin.accounts.model import PASSWORD_MAX, PASSWORD_MIN, SESSION_LIFE, Accou
 from admin.clockface import utc
 from kernel import ids
 from kernel.errors import Remote
+from signalling.rooms.pins import source_of
 
 if TYPE_CHECKING:
     from admin.accounts.store import AccountStore
@@ -87,16 +88,9 @@ class AccountService:
     async def sign_in(self, email: str, password: str, address: str) -> Session:
         """A new session. Raises BadSignIn, TooManyTries, Local("unavailable")."""
         email = normalise_email(email)[:254]
-        wait = self._attempts.wait(email, address, self._clock.now())
-        if wait > 0:
-            raise TooManyTries(wait)
         account = await self._store.by_email(email)
-        if not await self._verify(account, password):
-            self._attempts.failed(email, address, self._clock.now())
-            log.warning("sign-in failed", address=address)
-            raise BadSignIn(self._attempts.left(email, address, self._clock.now()))
-        assert account is not None  # noqa: S101 - verified just now
-        self._attempts.succeeded(email, address)
+        await self._prove(email, account, password, address)
+        assert account is not None  # noqa: S101 - proven just now
         token, now = ids.new_token(), utc(self._clock)
         end = now + SESSION_LIFE
         await self._store.open_session(account.id, ids.token_hash(token), now, end, address)
@@ -115,14 +109,8 @@ class AccountService:
 
     async def change_password(self, session: Session, old: str, new: str, address: str) -> None:
         """Ends the account's other sessions. Raises BadSignIn, TooManyTries, BadPassword."""
-        email = session.account.email
-        wait = self._attempts.wait(email, address, self._clock.now())
-        if wait > 0:
-            raise TooManyTries(wait)
         check_password(new)
-        if not await self._verify(session.account, old):
-            self._attempts.failed(email, address, self._clock.now())
-            raise BadSignIn(self._attempts.left(email, address, self._clock.now()))
+        await self._prove(session.account.email, session.account, old, address)
         await self._store.set_password(session.account.id, await self._hash(new), ids.token_hash(session.token))
         log.info("password changed", account=session.account.id)
 
@@ -146,6 +134,18 @@ class AccountService:
             FIRST_ADMINISTRATOR, "Administrateur", "administrator", await self._hash(password)
         )
         return FIRST_ADMINISTRATOR, password if added else None
+
+    async def _prove(self, email: str, account: Account | None, password: str, address: str) -> None:
+        """Check a password within the limits. Raises BadSignIn, TooManyTries."""
+        source, now = source_of(address), self._clock.now()
+        wait = self._attempts.wait(email, source, now)
+        if wait > 0:
+            raise TooManyTries(wait)
+        self._attempts.begun(email, source, now)
+        if not await self._verify(account, password):
+            log.warning("sign-in failed", address=address)
+            raise BadSignIn(self._attempts.left(email, source, self._clock.now()))
+        self._attempts.succeeded(email, source)
 
     async def _verify(self, account: Account | None, password: str) -> bool:
         from argon2.exceptions import InvalidHashError, VerificationError

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from aiohttp import web
 
 from admin.version import version
-from admin.web.security import ADDRESS, is_loopback, within
+from admin.web.security import ADDRESS, is_loopback, plain, within
 from config.rooms import RoomSpec
 from kernel import ids
 from kernel.errors import Fault
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[^a-z0-9_]")
 MAX_COUNTERS = 500
+PROXIED = ("X-Forwarded-For", "Forwarded", "Via")
 
 
 class Engine(Protocol):
@@ -104,7 +105,10 @@ def _may_see(request: web.Request, watched: Watched) -> bool:
     if watched.token and given.startswith("Bearer ") and ids.same(given.removeprefix("Bearer "), watched.token):
         return True
     address = request[ADDRESS]
-    return is_loopback(address) or within(address, watched.networks)
+    if is_loopback(address):
+        # A proxy on this machine that is not named in trusted_proxies speaks for strangers.
+        return not any(name in request.headers for name in PROXIED) or address != plain(request.remote or "")
+    return within(address, watched.networks)
 
 
 async def _facts(watched: Watched) -> list[Metric]:

@@ -29,7 +29,7 @@ CSP: Final = "; ".join((
 ))  # fmt: skip
 PERMISSIONS: Final = (
     "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), fullscreen=(self),"
-    " screen-wake-lock=(self), geolocation=(), payment=(), usb=(), midi=(), serial=(), bluetooth=()"
+    " screen-wake-lock=(self), geolocation=(), payment=(), usb=(), midi=(), serial=()"
 )
 HEADERS: Final = {
     "Content-Security-Policy": CSP,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from admin.accounts.attempts import ACCOUNT_LIMIT, ADDRESS_LIMIT, MAX_COUNTERS, PAIR_LIMIT, WINDOW, Attempts
@@ -144,20 +146,39 @@ async def test_without_database_it_says_unavailable() -> None:
 def test_attempts_per_address_and_account() -> None:
     attempts = Attempts()
     for number in range(ADDRESS_LIMIT):
-        attempts.failed(f"{number}@example.com", HERE, 0.0)
+        attempts.begun(f"{number}@example.com", HERE, 0.0)
     assert attempts.wait("new@example.com", HERE, 1.0) == WINDOW - 1
     assert attempts.wait("new@example.com", "198.51.100.1", 1.0) == 0
     for number in range(ACCOUNT_LIMIT):
-        attempts.failed("one@example.com", f"2001:db8::{number:x}", 0.0)
+        attempts.begun("one@example.com", f"2001:db8::{number:x}", 0.0)
     assert attempts.wait("one@example.com", "198.51.100.1", 1.0) > 0
+    attempts.begun("one@example.com", "198.51.100.1", 1.0)
     attempts.succeeded("one@example.com", "198.51.100.1")
     assert attempts.wait("one@example.com", "198.51.100.1", 1.0) > 0  # a success does not forgive the others
+
+
+async def test_many_tries_at_once_are_no_more_than_one_after_the_other(database: Database) -> None:
+    accounts = service(database)
+    email, _ = await accounts.ensure_administrator()
+    tries = [accounts.sign_in(email, "wrong", f"2001:db8:1:1::{number:x}") for number in range(4 * PAIR_LIMIT)]
+    refused = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(one) for one in refused].count(BadSignIn) == PAIR_LIMIT  # also: a /64 is one subscriber
+    assert [type(one) for one in refused].count(TooManyTries) == 3 * PAIR_LIMIT
+
+
+def test_a_success_costs_no_try() -> None:
+    attempts = Attempts()
+    for _ in range(2 * ADDRESS_LIMIT):
+        attempts.begun("one@example.com", HERE, 0.0)
+        attempts.succeeded("one@example.com", HERE)
+    assert attempts.wait("one@example.com", HERE, 1.0) == 0
+    assert attempts.left("one@example.com", HERE, 1.0) == PAIR_LIMIT
 
 
 def test_attempts_memory_is_bounded() -> None:
     attempts = Attempts()
     for number in range(MAX_COUNTERS):
-        attempts.failed(f"{number}@example.com", f"address {number}", 0.0)
+        attempts.begun(f"{number}@example.com", f"address {number}", 0.0)
     assert len(attempts._counts) == MAX_COUNTERS
 
 

@@ -343,6 +343,11 @@ async def test_metrics_are_for_the_machine_and_the_token(site: Site) -> None:
     assert right[0] == 200
 
 
+async def test_metrics_are_not_for_strangers_behind_an_unnamed_proxy(dark: Site) -> None:
+    assert (await dark.get("/metrics"))[0] == 200
+    assert (await dark.get("/metrics", X_Forwarded_For="203.0.113.5"))[0] == 403
+
+
 async def test_errors_are_plain_words(site: Site) -> None:
     status, body = await site.get("/nothing", Accept_Language="fr")
     assert status == 404 and "Page introuvable" in body
