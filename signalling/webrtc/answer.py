@@ -23,8 +23,9 @@ TRANSPORT_CC = "transport-cc"
 OPUS = (("minptime", "10"), ("useinbandfec", "1"), ("usedtx", "1"))
 
 
-def write(offer: Offer, opened: m.LegOpened, session_id: int) -> str:
-    """The answer's text. ``session_id`` is random, below 2^63 (RFC 8866 §5.2)."""
+def write(offer: Offer, opened: m.LegOpened, session_id: int, *, per_sender: int | None = None) -> str:
+    """The answer's text. ``session_id`` is random, below 2^63 (RFC 8866 §5.2). ``per_sender``: most bits per second
+    that the browser may send of one picture."""
     streams = {stream.slot: stream for stream in opened.streams}
     mids = tuple(line.mid for line in offer.lines if line.accepted)
     head = (
@@ -36,16 +37,19 @@ def write(offer: Offer, opened: m.LegOpened, session_id: int) -> str:
         attribute("ice-lite"),
         attribute("msid-semantic", "WMS *"),
     )
-    sections = tuple(_section(line, opened.local, streams) for line in offer.lines)
+    sections = tuple(_section(line, opened.local, streams, per_sender) for line in offer.lines)
     return str(Session(head, sections))
 
 
-def _section(line: Line, local: m.Local, streams: dict[int, m.SlotStream]) -> Media:
+def _section(line: Line, local: m.Local, streams: dict[int, m.SlotStream], per_sender: int | None) -> Media:
     offered = line.media
     if not line.accepted:
         refused = (SdpLine("c", "IN IP4 0.0.0.0"), attribute("inactive"), attribute("mid", line.mid))
         return media(offered.kind, 0, offered.proto, offered.formats[:1], refused)
-    lines = [SdpLine("c", "IN IP4 0.0.0.0"), attribute("mid", line.mid)]
+    lines = [SdpLine("c", "IN IP4 0.0.0.0")]
+    if per_sender is not None and line.track is not None and line.track.kind == "video":
+        lines.append(SdpLine("b", f"TIAS:{per_sender}"))  # RFC 3890 §6.2.2; voices are small and not capped
+    lines.append(attribute("mid", line.mid))
     lines.append(attribute("recvonly" if line.track else "sendonly"))
     lines += [attribute("rtcp-mux")]
     lines += [attribute("rtcp-rsize")] if offered.has("rtcp-rsize") else []

@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import structlog
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
+from config.rooms import RoomSpec
 from config.settings import Settings
 from kernel import i18n, log
 from kernel.clock import Clock
@@ -51,6 +54,8 @@ class Endpoint:
         self.rooms, self.media, self.settings, self.clock = rooms, media, settings, clock
         self.metrics = Metrics(rooms, media)
         self.encode = Encoder()
+        self.descriptions = ThreadPoolExecutor(1, thread_name_prefix="sdp")
+        """Reads offers and writes answers."""
         self._addresses: Counter[str] = Counter()
         self._lines: set[Line] = set()
 
@@ -111,6 +116,7 @@ class Endpoint:
 
     async def close(self, _app: web.Application) -> None:
         """Control stops: sockets are closed with "going away", seats stay in the engine and are taken again."""
+        self.descriptions.shutdown(wait=False, cancel_futures=True)
         for line in tuple(self._lines):
             line.close(WSCloseCode.GOING_AWAY, "restart")
 
@@ -289,17 +295,26 @@ class Connection:
         room = self._rooms.room_of(participant)
         if room is None:
             raise Remote("not_joined", "the seat is gone")
-        understood = offer.read(message.sdp, message.tracks, message.slots, room.spec.codecs)
         self._offers += 1
-        self._tasks.spawn(self._negotiate(participant, understood), "offer")
+        self._tasks.spawn(self._negotiate(participant, message, room.spec), "offer")
 
-    async def _negotiate(self, participant: str, understood: offer.Offer) -> None:
+    async def _negotiate(self, participant: str, message: m.Offer, spec: RoomSpec) -> None:
+        """Descriptions are long: they are read and written in the endpoint's thread, one after the other, so that a
+        crowd that comes in at once holds up nobody else's messages."""
+        run = asyncio.get_running_loop().run_in_executor
+        thread = self._endpoint.descriptions
         with log.context(**self._ids):
             try:
+                understood = await run(thread, offer.read, message.sdp, message.tracks, message.slots, spec.codecs)
                 opened = await self._media.open(participant, understood.plan)
-                self._line.say(m.Answer(sdp=answer.write(understood, opened, secrets.randbits(62))))
+                write = partial(answer.write, per_sender=spec.bandwidth.per_sender)
+                sdp = await run(thread, write, understood, opened, secrets.randbits(62))
+                self._line.say(m.Answer(sdp=sdp))
             except Fault as fault:
                 await self._fail(fault)
+            except Exception:
+                _log.exception("offer_failed")
+                await self._fail(Local("internal"))
             finally:
                 self._offers -= 1
 

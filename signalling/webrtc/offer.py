@@ -229,7 +229,7 @@ def _check_role(media: Media, role: OfferTrack | OfferSlot) -> None:
 
 
 def _codecs(media: Media, maps: _Maps) -> tuple[m.Codec, ...]:
-    """Our codecs among those offered, in the browser's order, H.264 once (constrained baseline before baseline)."""
+    """Our codecs among those offered, in the room's order, H.264 once (constrained baseline before baseline)."""
     offered = _rtpmaps(media, maps)
     fmtps = {fmtp.pt: fmtp for fmtp in media.view("fmtp", Fmtp.parse)}
     rtx: dict[int, int] = {}
@@ -249,9 +249,7 @@ def _codecs(media: Media, maps: _Maps) -> tuple[m.Codec, ...]:
             found[same] = codec
     if media.kind == "video":
         found = [codec for codec in found if codec.name in maps.video]
-        if maps.video[0] == "h264":
-            # VP8 first is what browsers say of themselves; a room that says otherwise means it.
-            found.sort(key=lambda codec: codec.name != "h264")
+        found.sort(key=lambda codec: maps.video.index(codec.name))
     return tuple(found)
 
 

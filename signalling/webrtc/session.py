@@ -20,6 +20,8 @@ JOIN_TIMEOUT = 10.0
 RETRY_TIMEOUT = 120.0
 """Seconds for another try after a refused ``join``: somebody is looking for the right code."""
 MAX_MALFORMED = 20
+OFFER_RATE, OFFER_BURST = 0.5, 10.0
+"""Offers a second and at once: each costs some 20 ms of the processor."""
 MAX_DROPPED = 500
 """Messages dropped as too fast, within `ABUSE_WINDOW`, before the socket is closed."""
 ABUSE_WINDOW = 10.0
@@ -81,6 +83,7 @@ class Session:
         self.deadline: float | None = now + JOIN_TIMEOUT
         """When a person who has not joined is sent away."""
         self._bucket = TokenBucket(rate, burst, now)
+        self._offers = TokenBucket(OFFER_RATE, OFFER_BURST, now)
         self._malformed = 0
         self._dropped = 0
         self._dropping_since = now
@@ -96,14 +99,16 @@ class Session:
             message = m.decode_client(text)
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
             return self._malformed_text(error)
-        return self._allowed(message)
+        return self._allowed(message, now)
 
-    def _allowed(self, message: m.ClientMessage) -> list[Decision]:
+    def _allowed(self, message: m.ClientMessage, now: float) -> list[Decision]:
         if isinstance(message, m.Ping):
             return [Say(m.Pong(t=message.t))]
         if not isinstance(message, m.Join | m.Resume):
             if self.phase is not Phase.JOINED:
                 return self.refuse(Remote("not_joined", "join first"))
+            if isinstance(message, m.Offer) and not self._offers.take(now):
+                return self.refuse(Remote("too_fast", "offers too fast", retry_after=1.0 / OFFER_RATE))
             return [Execute(message)]
         if isinstance(message, m.Join):
             self.language = message.language

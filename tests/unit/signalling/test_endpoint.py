@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
+import pytest
+
 from mcu import messages as engine
 from signalling.sdp.grammar import parse
 from signalling.webrtc import messages as m
+from signalling.webrtc import offer, session
 from tests.unit.signalling.conftest import House
+from tests.unit.signalling.offers import browser_offer
 
 
 async def test_join_offer_answer(place: House) -> None:
@@ -47,3 +54,36 @@ async def test_a_second_person_is_seen(place: House) -> None:
     gone = await first.hear(m.Roster, lambda roster: lea.you in roster.gone)
     assert gone.total == 1
     await place.engine.wait_for(lambda: lea.you not in place.engine.legs)
+
+
+async def test_a_long_description_holds_up_nobody(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+    read = offer.read
+
+    def slow(*arguments: Any) -> offer.Offer:
+        reading.set()
+        assert go_on.wait(30.0)
+        return read(*arguments)
+
+    monkeypatch.setattr(offer, "read", slow)
+    browser = await place.browser()
+    await browser.join()
+    await browser.say(browser_offer("chromium"))
+    try:
+        await place.until(reading.is_set)
+        await browser.say(m.Ping(t=4))
+        assert (await browser.hear(m.Pong)).t == 4
+    finally:
+        go_on.set()
+    await browser.hear(m.Answer)
+
+
+async def test_offers_are_few(place: House) -> None:
+    browser = await place.browser()
+    await browser.join()
+    for _ in range(int(session.OFFER_BURST)):
+        await browser.say(m.Offer(sdp="v=0", tracks=(), slots=()))
+        assert (await browser.hear(m.Failure)).code == "bad_offer"
+    await browser.say(m.Offer(sdp="v=0", tracks=(), slots=()))
+    failure = await browser.hear(m.Failure)
+    assert failure.code == "too_fast" and failure.retry_after == 2000

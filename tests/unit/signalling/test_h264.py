@@ -104,8 +104,8 @@ def test_safari_offers_high_and_constrained_baseline() -> None:
         "a=rtpmap:98 VP8/90000",
     )
     assert [(codec.name, codec.pt, codec.profile_level_id) for codec in codecs] == [
-        ("h264", 97, "42e01f"),
         ("vp8", 98, None),
+        ("h264", 97, "42e01f"),
     ]
 
 

@@ -233,3 +233,23 @@ def test_truncated_offers_are_answered_or_refused(name: str) -> None:
             assert fault.code == "bad_offer"
             refused += 1
     assert refused > 100
+
+
+def test_browsers_are_told_how_much_a_picture_may_take() -> None:
+    understood = read(browser_offer("chromium"))
+    told = parse(answer.write(understood, opened(understood), 1, per_sender=4_000_000))
+    caps = {line.mid: [entry.value for entry in media.lines if entry.type == "b"] for line, media in zip(
+        understood.lines, told.media, strict=True
+    )}  # fmt: skip
+    pictures = {track.mid for track in understood.plan.tracks if track.kind == "video"}
+    assert len(pictures) == 2
+    assert caps == {line.mid: ["TIAS:4000000"] if line.mid in pictures else [] for line in understood.lines}
+
+
+@pytest.mark.parametrize("order", [("vp8", "h264"), ("h264", "vp8"), ("h264",)])
+def test_the_rooms_order_of_codecs_is_answered(order: tuple[str, ...]) -> None:
+    message = browser_offer("chromium")
+    plan = offer.read(message.sdp, message.tracks, message.slots, order).plan
+    for line in (*plan.tracks, *plan.slots):
+        if line.kind == "video":
+            assert tuple(codec.name for codec in line.codecs) == order
