@@ -56,11 +56,12 @@ def free_port(kind: socket.SocketKind) -> int:
 
 
 class Product:
-    """Start it with ``start``; ``url`` is its address once ready."""
+    """Start it with ``start``; ``url`` is its address once ready. ``settings`` are more of its environment."""
 
     def __init__(self, directory: Path, addresses: tuple[str, ...] = ("127.0.0.1",)) -> None:
         """``addresses`` are those that the engine listens on."""
         self.addresses = addresses
+        self.settings: dict[str, str] = {}
         self.directory = directory
         self.rooms = directory / "rooms"
         self.log = directory / "run.log"
@@ -82,6 +83,7 @@ class Product:
             "MASSALIA_MEDIA_LISTEN": ",".join(self.addresses),
             "MASSALIA_MEDIA_LOOPBACK": "true",
             "MASSALIA_MEDIA_SHARDS": "1",
+            **self.settings,
         }
 
     def start(self, patience: float = 60.0) -> None:
