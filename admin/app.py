@@ -42,6 +42,21 @@ MAX_FORM: Final = 64 * 1024
 KEEPALIVE_SECONDS: Final = 75.0
 STOP_SECONDS: Final = 5.0
 BACKLOG: Final = 512
+FORM_SECONDS: Final = 30.0
+"""For a form to arrive; aiohttp itself ends a connection whose headers take longer than ``KEEPALIVE_SECONDS``."""
+
+
+@web.middleware
+async def read_form(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Wait for a form, but not for ever; handlers then have it at once."""
+    if request.method == "POST":
+        try:
+            async with asyncio.timeout(FORM_SECONDS):
+                await request.post()
+        except TimeoutError:
+            log.warning("form too slow", path=request.path, address=request[ADDRESS])
+            raise web.HTTPRequestTimeout from None
+    return await handler(request)
 
 
 def application(
@@ -56,7 +71,7 @@ def application(
         request[LANGUAGE] = choose(request.query.get("lang"), request.cookies.get(COOKIE), accept, settings.language)
         return await handler(request)
 
-    middlewares = [know_asker, errors.answer_errors, account_views.know_session]
+    middlewares = [know_asker, errors.answer_errors, read_form, account_views.know_session]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_FORM)
     app.on_response_prepare.append(add_headers)
     pages.setup(app, conferences, WEB_DIST)

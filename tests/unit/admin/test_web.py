@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+import admin.app
 from admin.accounts.attempts import PAIR_LIMIT
 from admin.accounts.service import AccountService
 from admin.accounts.store import AccountStore
@@ -346,6 +348,18 @@ async def test_metrics_are_for_the_machine_and_the_token(site: Site) -> None:
 async def test_metrics_are_not_for_strangers_behind_an_unnamed_proxy(dark: Site) -> None:
     assert (await dark.get("/metrics"))[0] == 200
     assert (await dark.get("/metrics", X_Forwarded_For="203.0.113.5"))[0] == 403
+
+
+async def test_a_form_that_does_not_arrive_is_not_waited_for(dark: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin.app, "FORM_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", dark.client.port)
+    kind = "application/x-www-form-urlencoded"
+    head = f"POST /connexion HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 9\r\n"
+    writer.write(f"{head}\r\nemail".encode())
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_errors_are_plain_words(site: Site) -> None:
