@@ -7,7 +7,6 @@ white space is single, combining marks are limited, and the marks that our pages
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -26,7 +25,8 @@ RESERVED = frozenset({
 
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
-_TAIL = re.compile(r"\s*[(\[{<«⟨]\s*([^()\[\]{}<>«»⟨⟩]*?)\s*[)\]}>»⟩]\s*$")
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and a symbol that are drawn as nothing: Hangul fillers, the empty Braille cell."""
 
 _LOOK_ALIKES = str.maketrans(
     "абвгеіјкмнорсѕтухһԁԛԝαβεικνορτυχηωɑɩοѵ",
@@ -49,13 +49,21 @@ def clean(text: str, *, organiser: bool = False) -> str:
     An organiser may be called by a role's name, a participant may not.
     """
     name = " ".join(_printable(text[: 8 * MAX_LENGTH]).split())
-    while (tail := _TAIL.search(name)) and skeleton(tail[1]) in RESERVED:
-        name = name[: tail.start()].rstrip()
-    name = name[:MAX_LENGTH].rstrip()
+    name = _without_marks(name)[:MAX_LENGTH].rstrip()
     if not any(unicodedata.category(char)[0] in "LNS" for char in name):
         raise Remote("bad_name", "nothing to show in the name", field="name")
     if not organiser and skeleton(name) in RESERVED:
         raise Remote("bad_name", "the name is one of our marks", field="name")
+    return name
+
+
+def _without_marks(name: str) -> str:
+    """Without words of ours in brackets of any script at the end."""
+    while name and (unicodedata.category(name[-1]) in ("Pe", "Pf") or name[-1] in ">＞"):
+        openings = [at for at, char in enumerate(name) if unicodedata.category(char) in ("Ps", "Pi") or char in "<＜"]
+        if not openings or skeleton(name[openings[-1] + 1 : -1]) not in RESERVED:
+            break
+        name = name[: openings[-1]].rstrip()
     return name
 
 
@@ -64,7 +72,7 @@ def _printable(text: str) -> str:
     marks = 0
     for char in unicodedata.normalize("NFC", text):
         category = unicodedata.category(char)
-        if char.isspace():
+        if char.isspace() or char in _BLANK:
             kept.append(" ")
         elif category not in _DROPPED:
             marks = marks + 1 if category in _MARKS else 0

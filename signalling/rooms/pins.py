@@ -4,6 +4,9 @@ After ``tries`` wrong codes an address waits before its next try in that room, t
 wrong codes of all addresses together are limited per room by a bucket, so that guessing from many addresses stays slow:
 when it is empty everybody's next try waits about a second, nobody longer. A try during a delay is not even compared.
 
+Whoever knows one code is not forgiven his wrong tries at the other: only the organiser's code, or the only code of a
+room, ends the counting early.
+
 Codes are compared in constant time and both are always compared. The table is bounded: the least recently wrong goes.
 """
 
@@ -94,7 +97,8 @@ class PinGuard:
             raise Remote("pin_delay", "wrong codes in this room", retry_after=(1.0 - bucket.tokens) / ROOM_RATE)
         role = role_of(pins, pin)
         if role is not None:
-            self._guessers.pop(key, None)
+            if role == "organiser" or pins.organiser is None:
+                self._guessers.pop(key, None)
             return role
         if not (pin or "").strip():
             # Nothing was guessed: the page asks for the code only once it is told that there is one.

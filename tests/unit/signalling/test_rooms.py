@@ -61,7 +61,7 @@ def test_the_table_says_what_the_protocol_promises() -> None:
         ("Jean (vous)", "Jean"),
         ("Jean (VOUS) (you)", "Jean"),
         ("Jean (v\u043eus)", "Jean"),
-        ("Jean（vous）", "Jean（vous）"),
+        ("Jean（vous）", "Jean"),
         ("Léa [organisatrice]", "Léa"),
         ("Léa (hôte)", "Léa"),
         ("Jean (Marseille)", "Jean (Marseille)"),
@@ -139,9 +139,24 @@ def test_the_delay_grows_with_each_wrong_code_and_is_forgiven() -> None:
     assert refusal(guard, PIN, 60).retry_after == 120
     assert guard.check("r", BOTH, PIN, "192.0.2.2", 60) == "participant"
     assert guard.check("other", BOTH, PIN, "192.0.2.1", 60) == "participant"
-    assert guard.check("r", BOTH, PIN, "192.0.2.1", 181) == "participant"
+    assert guard.check("r", BOTH, BOTH.organiser, "192.0.2.1", 181) == "organiser"
     assert refusal(guard, "000000", 182).code == "bad_pin"
     assert guard.check("r", BOTH, PIN, "192.0.2.1", 182) == "participant"
+
+
+def test_who_knows_one_code_does_not_guess_the_other() -> None:
+    guard = PinGuard(tries=5, delay=60)
+    for number in range(5):
+        assert refusal(guard, "000000", 0).code == "bad_pin"
+        if number < 4:
+            assert guard.check("r", BOTH, PIN, "192.0.2.1", 0) == "participant"
+    assert refusal(guard, "000001", 1).code == "pin_delay"
+    only = Pins(participant=PIN)
+    assert guard.check("q", only, PIN, "192.0.2.1", 0) == "participant"
+    for _ in range(20):
+        with pytest.raises(Remote, match="wrong code"):
+            guard.check("q", only, "000000", "192.0.2.1", 0)
+        assert guard.check("q", only, PIN, "192.0.2.1", 0) == "participant"
 
 
 def test_the_delay_has_an_end() -> None:
@@ -333,3 +348,16 @@ def test_late_news_of_people_who_left_are_no_news(couple: Room) -> None:
     assert couple.track_wanted("Lea", "camera", True, 1) == couple.suspend("Lea", 0) == []
     (told,) = couple.speakers("Lea", [("Lea", 10), ("Jean", 20)])
     assert told == ports.TellAll("calanques", ports.SpeakersChanged(None, (("Jean", 20),)))
+
+
+@pytest.mark.parametrize(
+    "typed", ["Léa（vous）", "Léa ❨ѵous❩", "Léa ＜admin＞ [you]", "Léa\u3164", "\u2800Léa\uffa0 «moi»"]
+)
+def test_what_looks_like_a_mark_or_like_nothing_is_cut_off(typed: str) -> None:
+    assert names.clean(typed) == "Léa"
+
+
+@pytest.mark.parametrize("typed", ["\u3164\u3164", "\u2800", "\u115f\u1160"])
+def test_a_name_of_blanks_is_no_name(typed: str) -> None:
+    with pytest.raises(Remote, match="nothing to show"):
+        names.clean(typed)
