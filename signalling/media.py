@@ -184,7 +184,11 @@ class MediaPlane:
             rooms, self._closing_rooms = self._closing_rooms, set()
             if not self._engine.connected:
                 continue  # the snapshot after the next connection makes up for it
-            await asyncio.gather(*(self._send(participant, order) for participant, order in orders.items()))
+            results = await asyncio.gather(
+                *(self._send(participant, order) for participant, order in orders.items()), return_exceptions=True
+            )
+            for mistake in (result for result in results if isinstance(result, Exception)):
+                _log.error("media_order_mistake", exc_info=mistake)  # ours; the orders of the others go on
             for slug in rooms:
                 room = self._rooms.by_slug(slug)
                 if room is None or not room.seats:  # else somebody came in again meanwhile

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +147,27 @@ async def test_who_is_watched_is_learnt_anew_when_the_connection_to_the_engine_w
     place.engine.cut()
     told = await browser.hear(m.Send, lambda send: send.track == "screen")
     assert told.active and told.height == 90
+
+
+async def test_a_mistake_in_one_order_stops_no_other(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = await place.browser()
+    joined = await browser.join()
+    await browser.offer()
+    client = place.media._engine
+    ask, failed = client.request, asyncio.Event()
+
+    async def broken(message: Any, *more: Any) -> Any:
+        if isinstance(message, engine.LegGate) and not failed.is_set():
+            failed.set()
+            raise RuntimeError("a mistake")
+        return await ask(message, *more)
+
+    await place.engine.wait_for(lambda: "camera" in place.engine.legs[joined.you].gated)
+    monkeypatch.setattr(client, "request", broken)
+    await browser.say(m.Publish(track="mic", on=True))
+    await failed.wait()
+    await browser.say(m.Publish(track="camera", on=True))
+    await place.engine.wait_for(lambda: "camera" not in place.engine.legs[joined.you].gated)
 
 
 async def test_legs_that_nobody_can_own_are_closed(place: House) -> None:
