@@ -113,6 +113,14 @@ class Product:
         except (urllib.error.URLError, OSError):
             return False
 
+    def engine_counter(self, name: str) -> int:
+        """One of the engine's counters, as ``/metrics`` tells it."""
+        with urllib.request.urlopen(
+            f"{self.url}/metrics", timeout=5, context=ssl._create_unverified_context()
+        ) as answer:
+            lines = answer.read().decode().splitlines()
+        return int(float(next(line for line in lines if line.startswith(f"massalia_engine_{name}_total ")).split()[1]))
+
     @property
     def authority(self) -> Path:
         """Certificate of the local authority that ``massalia run`` made."""

@@ -86,8 +86,14 @@ async def test_a_chromium_knows_its_uplink_and_uses_it(product: Product, chromiu
         shared = [s for s in await one.stats() if s["type"] == "outbound-rtp" and s.get("frameHeight") == 720]
         assert shared, "the screen is sent at its full height"
         await two.sees(pattern.SCREEN_SENDER + 1)
+        told = await asyncio.to_thread(product.engine_counter, "transport_cc_in")
+        await until(lambda: _more(product, told), 5, "feedback of who receives")
     finally:
         await asyncio.gather(one.leave(), two.leave())
+
+
+async def _more(product: Product, told: int) -> bool:
+    return await asyncio.to_thread(product.engine_counter, "transport_cc_in") >= told + 10
 
 
 async def test_firefox_joins_a_chromium(

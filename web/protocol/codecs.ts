@@ -21,8 +21,9 @@ const EXTENSIONS = new Set([
   "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
   "urn:3gpp:video-orientation",
   "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+  "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
 ]);
-const FEEDBACK = new Set(["nack", "nack pli", "ccm fir"]);
+const FEEDBACK = new Set(["nack", "nack pli", "ccm fir", "transport-cc"]);
 
 const parameter = (codec: Codec, name: string): string | undefined =>
   codec.sdpFmtpLine?.split(";").map((part) => part.trim().split("=")).find(([key]) => key?.toLowerCase() === name)?.[1]?.toLowerCase();
