@@ -197,8 +197,8 @@ def _line(media: Media, mid: str, role: OfferTrack | OfferSlot | None, maps: _Ma
     _check_role(media, role)
     codecs = _codecs(media, maps)
     extensions = _extensions(media, maps)
-    if media.kind != "video" or isinstance(role, OfferSlot):
-        # Voices are small and come first: their rate is left alone. What we send is not yet estimated.
+    if media.kind != "video":
+        # Voices are small and come first: their rate is left alone, at both ends.
         extensions = tuple(extmap for extmap in extensions if extmap.uri != TRANSPORT_CC)
     if not codecs:
         return refused

@@ -78,6 +78,41 @@ fn a_publisher_is_told_when_its_packets_arrived_also_those_that_are_dropped() {
 }
 
 #[test]
+fn one_counter_numbers_all_pictures_of_a_leg_and_its_feedback_becomes_an_estimate() {
+    let mut w = World::new();
+    let (a, c, b) = (w.add(leg("a", 3)), w.add(leg("c", 3)), w.add(leg("b", 7)));
+    w.view(b, 10, "a");
+    w.view(b, 11, "c"); // without RTX
+    w.run(10);
+    w.voice(a, 1, 20);
+    w.vp8(a, 1, true);
+    w.vp8(c, 1, true);
+    let turned = [0x10, 1, 0, 0, 0x9d];
+    w.send(a, (96, 2, 6000, 5000 + a as u32), &[(4, b"camera"), (3, &[1])], &turned).unwrap();
+    let (ssrc, first) = (w.ssrc(b, 10), w.wire.to(b).iter().find(|(h, _)| h.pt == 120).unwrap().0.seq);
+    w.rtcp(b, |out| out.nack(1, ssrc, [first]));
+    let number = |(h, p): &(rtp::Header, &[u8])| h.extension(p, 6).map(|n| u16::from_be_bytes(n.try_into().unwrap()));
+    let got = w.wire.to(b);
+    let said: Vec<_> = got.iter().map(|packet| (packet.0.pt, number(packet))).collect();
+    assert_eq!(said, [(111, None), (120, Some(0)), (120, None), (120, Some(1)), (121, Some(2))]);
+    assert_eq!(got[3].0.extension(got[3].1, 7), Some(&[1][..]), "beside the orientation");
+    assert_eq!(got[3].0.payload(got[3].1).unwrap(), turned);
+
+    let mut payload = vec![0x10, 1, 0, 0, 0x9d];
+    payload.resize(1_150, 0);
+    for n in 3..1_000u16 {
+        w.now += 10_000;
+        w.send(a, (96, n, u32::from(n) * 900, 5000 + a as u32), &[(4, b"camera")], &payload).unwrap();
+        let told = [Some((w.now + 20_000) / 250)];
+        w.rtcp(b, |out| out.transport_feedback((1, ssrc), (n, 0), &told).map(|_| ()));
+    }
+    let figures = w.room.leg_figures(b).unwrap();
+    assert!((0.9e6..1.05e6).contains(&(figures.arriving_bps as f64)), "{figures:?}");
+    assert!((1e6..1.7e6).contains(&(figures.estimate_bps as f64)), "{figures:?}");
+    assert_eq!(w.room.leg_figures(a).unwrap().estimate_bps, 0, "nothing is known of who gets nothing");
+}
+
+#[test]
 fn a_codec_the_viewer_lacks_is_not_sent() {
     let mut w = World::new();
     let (a, b) = (w.add(leg("a", 0)), w.add(leg("b", 0)));
@@ -99,7 +134,7 @@ fn orientation_goes_on_just_those_packets_and_receivers_that_have_it() {
     w.send(a, (96, 2, 3000, 5000), &[(4, b"camera"), (3, &[1])], &last).unwrap();
     let seen = |leg| w.wire.to(leg).iter().map(|(h, p)| h.extension(p, 7).map(<[u8]>::to_vec)).collect::<Vec<_>>();
     assert_eq!(seen(b), [None, Some(vec![1])]);
-    assert!(w.wire.to(c).iter().all(|(h, _)| h.ext.is_empty()));
+    assert!(w.wire.to(c).iter().all(|(h, p)| h.extensions(p).all(|element| element.id == 6)));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! RTCP that a leg sends us: reports, NACK, PLI and FIR (RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3.1, RFC 4588).
+//! RTCP that a leg sends us: reports, NACK, PLI, FIR (RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3.1, RFC 4588) and
+//! transport-wide feedback.
 //!
 //! A NACK is answered from the publisher's ring: over the RTX stream if there is one, else by the very same packet again.
 //! Retransmissions have a budget per leg, and nothing is repeated within half a round trip.
@@ -6,6 +7,7 @@
 use super::forward::{compose, rewrite_picture, write_header, Sink};
 use super::{Leg, LegId, Room, Source};
 use crate::clock::{self, Micros};
+use crate::sent::Sent;
 use crate::slot::{Origin, SourceId, Stamp};
 use rtp::rtcp::{packets, Packet};
 use rtp::rtcp::{ReportBlock, SenderInfo};
@@ -119,6 +121,11 @@ impl Room {
                     self.stats.rtx_refused_budget += (wanted - granted) as u64;
                     nack.seqs().take(granted).for_each(|seq| self.nacked(leg, nack.media, seq, now, sink));
                 }
+                Packet::TransportFeedback(feedback) => {
+                    self.stats.transport_cc_in += 1;
+                    let Some(Leg { sent: Some(sent), rtt, .. }) = self.legs[leg].as_mut() else { continue };
+                    sent.feedback(&feedback, rtt.unwrap_or(DEFAULT_RTT), now);
+                }
                 Packet::Pli { media, .. } => self.keyframe_request(leg, media),
                 Packet::Fir { entries, .. } => entries.for_each(|entry| self.keyframe_request(leg, entry.ssrc)),
                 // Which bitrate a viewer gets is not decided yet: every one gets what was sent.
@@ -183,7 +190,7 @@ impl Room {
             return;
         }
         let Some(stamp) = leg.slots[at].slot.restamp(&origin, meta) else { return };
-        resend(leg, leg_id, at, &origin, (meta, payload), &stamp, sink);
+        resend(leg, (leg_id, at), (&origin, &stamp), (meta, payload), now, sink);
         leg.figures.rtx_out += 1;
         self.stats.rtx_out += 1;
         if times == IN_VAIN {
@@ -196,28 +203,34 @@ impl Room {
 
 fn resend(
     leg: &mut Leg,
-    id: LegId,
-    at: usize,
-    origin: &Origin,
+    (id, at): (LegId, usize),
+    (origin, stamp): (&Origin, &Stamp),
     (meta, payload): (&crate::ring::Meta, &[u8]),
-    stamp: &Stamp,
+    now: Micros,
     sink: &mut impl Sink,
 ) {
     let extensions = leg.spec.extensions;
+    let counted = leg.sent.is_some() && leg.slots[at].counted;
     let slot = &mut leg.slots[at].slot;
     let out = sink.place(id);
     match slot.take_rtx(origin, meta) {
         Some((ssrc, pt, index)) => {
-            let header = write_header(out, extensions, ssrc, meta, &Stamp { index, pt, ..*stamp });
+            let mut sent = leg.sent.as_mut().filter(|_| counted);
+            let number = sent.as_deref().map(Sent::number);
+            let header = write_header(out, extensions, number, ssrc, meta, &Stamp { index, pt, ..*stamp });
             out[header..header + 2].copy_from_slice(&(stamp.index as u16).to_be_bytes());
             let len = header + 2 + payload.len();
             out[header + 2..len].copy_from_slice(payload);
             rewrite_picture(&mut out[header + 2..len], stamp);
+            if let Some(sent) = sent.as_mut() {
+                sent.note(len, now);
+            }
             sink.rtp(id, header, len, ssrc, index);
         }
+        None if counted => {} // it could not be the same bytes again
         None => {
             let ssrc = slot.ssrc();
-            let (header, len) = compose(out, extensions, ssrc, meta, stamp, payload);
+            let (header, len) = compose(out, extensions, None, ssrc, meta, stamp, payload);
             sink.rtp(id, header, len, ssrc, stamp.index);
         }
     }

@@ -1,13 +1,14 @@
 //! A packet's way out: for each subscriber, for each packet of the batch: route, rewrite, hand over.
 //!
 //! The header is written anew for each receiver: twelve bytes and, where there is something to say and the receiver has
-//! negotiated it, one extension element (RFC 8285 one-byte form): audio level, or video orientation on just those packets on
-//! which the sender put it (field case M04). CSRC lists and padding are not passed on.
+//! negotiated it, extension elements (RFC 8285 one-byte form): audio level, or video orientation on just those packets on
+//! which the sender put it (field case M04); the transport sequence number on pictures. CSRC lists and padding are not passed on.
 
 use super::model::ExtensionIds;
 use super::{LegId, Room, NO_SLOT};
 use crate::clock::Micros;
 use crate::ring::{Meta, ABSENT};
+use crate::sent::Sent;
 use crate::slot::{SourceId, Stamp};
 
 /// Packets walked through per round over the subscribers.
@@ -57,7 +58,12 @@ impl Room {
                         stats.switches += 1;
                     }
                     let ssrc = state.slot.ssrc();
-                    let (header, len) = compose(sink.place(id), extensions, ssrc, meta, &stamp, payload);
+                    let mut sent = leg.sent.as_mut().filter(|_| state.counted);
+                    let number = sent.as_deref().map(Sent::number);
+                    let (header, len) = compose(sink.place(id), extensions, number, ssrc, meta, &stamp, payload);
+                    if let Some(sent) = sent.as_mut() {
+                        sent.note(len, now);
+                    }
                     sink.rtp(id, header, len, ssrc, stamp.index);
                     leg.figures.rtp_out += 1;
                     leg.figures.rtp_out_bytes += len as u64;
@@ -88,12 +94,13 @@ static NOTHING: Meta = Meta {
 pub(super) fn compose(
     out: &mut [u8],
     ids: ExtensionIds,
+    number: Option<u16>,
     ssrc: u32,
     meta: &Meta,
     stamp: &Stamp,
     payload: &[u8],
 ) -> (usize, usize) {
-    let header = write_header(out, ids, ssrc, meta, stamp);
+    let header = write_header(out, ids, number, ssrc, meta, stamp);
     let len = header + payload.len();
     out[header..len].copy_from_slice(payload);
     rewrite_picture(&mut out[header..len], stamp);
@@ -101,7 +108,14 @@ pub(super) fn compose(
 }
 
 #[inline]
-pub(super) fn write_header(out: &mut [u8], ids: ExtensionIds, ssrc: u32, meta: &Meta, stamp: &Stamp) -> usize {
+pub(super) fn write_header(
+    out: &mut [u8],
+    ids: ExtensionIds,
+    number: Option<u16>,
+    ssrc: u32,
+    meta: &Meta,
+    stamp: &Stamp,
+) -> usize {
     let element = if meta.level != ABSENT && ids.audio_level != 0 {
         Some((ids.audio_level, meta.level))
     } else if meta.orientation != ABSENT && ids.video_orientation != 0 {
@@ -109,17 +123,27 @@ pub(super) fn write_header(out: &mut [u8], ids: ExtensionIds, ssrc: u32, meta: &
     } else {
         None
     };
-    out[0] = 0x80 | (u8::from(element.is_some()) << 4);
+    out[0] = 0x80 | (u8::from(element.is_some() || number.is_some()) << 4);
     out[1] = (u8::from(stamp.marker) << 7) | (stamp.pt & 0x7f);
     out[2..4].copy_from_slice(&(stamp.index as u16).to_be_bytes());
     out[4..8].copy_from_slice(&stamp.ts.to_be_bytes());
     out[8..12].copy_from_slice(&ssrc.to_be_bytes());
-    match element {
-        Some((id, value)) => {
+    let [high, low] = number.unwrap_or(0).to_be_bytes();
+    let transport = ids.transport_cc << 4 | 1;
+    match (element, number) {
+        (None, None) => 12,
+        (Some((id, value)), None) => {
             out[12..20].copy_from_slice(&[0xbe, 0xde, 0, 1, id << 4, value, 0, 0]);
             20
         }
-        None => 12,
+        (None, Some(_)) => {
+            out[12..20].copy_from_slice(&[0xbe, 0xde, 0, 1, transport, high, low, 0]);
+            20
+        }
+        (Some((id, value)), Some(_)) => {
+            out[12..24].copy_from_slice(&[0xbe, 0xde, 0, 2, id << 4, value, transport, high, low, 0, 0, 0]);
+            24
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::clock::{Micros, PeerClock, StreamClock};
 use crate::keyframe::Keyframes;
 use crate::nack::{Missing, Reception};
 use crate::ring::{Ring, MAX_PACKET};
+use crate::sent::Sent;
 use crate::slot::{Seeds, Slot, SourceId, CODECS};
 use crate::speaker::Speakers;
 pub use forward::Sink;
@@ -77,6 +78,7 @@ figures! {
         remb_in,
         pli_out,
         sr_out,
+        transport_cc_in,
         transport_cc_out,
         switches,
         drop_malformed,
@@ -104,6 +106,8 @@ figures! {
         pli_out,
         rtt_us,
         lost_out,
+        estimate_bps,
+        arriving_bps,
     }
 }
 
@@ -133,6 +137,9 @@ struct SlotState {
     spec: SlotSpec,
     slot: Slot,
     view: Option<View>,
+    /// Its packets carry transport sequence numbers, where the leg takes them: pictures, whose estimate matters. Not
+    /// without RTX: what is repeated under its old number must be the same bytes, the nonce depends on it.
+    counted: bool,
     /// When to send the next sender report.
     report_at: Micros,
     /// Last loss the receiver told of this slot.
@@ -163,6 +170,8 @@ struct Leg {
     repair: Box<feedback::Repair>,
     /// What arrives, where transport-wide feedback was negotiated.
     arrivals: Option<Arrivals>,
+    /// What was sent under transport sequence numbers, likewise.
+    sent: Option<Sent>,
     report_at: Micros,
     figures: LegFigures,
 }
@@ -252,6 +261,7 @@ impl Room {
             rtt: None,
             clock: PeerClock::default(),
             repair: Box::default(),
+            sent: (spec.extensions.transport_cc != 0).then(Sent::default),
             arrivals: (spec.extensions.transport_cc != 0).then(Arrivals::default),
             report_at: now,
             figures: LegFigures::default(),
@@ -361,6 +371,10 @@ impl Room {
         let leg = self.legs.get(leg)?.as_ref()?;
         let mut figures = leg.figures;
         figures.rtt_us = leg.rtt.unwrap_or(0);
+        if let Some(estimator) = leg.sent.as_ref().map(Sent::estimator) {
+            figures.arriving_bps = estimator.arriving().unwrap_or(0.0) as u64;
+            figures.estimate_bps = if figures.arriving_bps == 0 { 0 } else { estimator.target() as u64 };
+        }
         figures.lost_out = leg.slots.iter().map(|slot| slot.lost).sum();
         let sources = leg.tracks.iter().filter_map(|source| self.sources[usize::from(*source)].as_ref());
         figures.lost_in = sources.map(|source| source.reception.lost_total().max(0) as u64).sum();
@@ -426,7 +440,9 @@ fn new_slot(spec: &SlotSpec, now: Micros, random: &mut dyn FnMut() -> u32) -> Sl
         ts: random(),
     };
     let rate = spec.codecs.first().map_or(90_000, |codec| codec.clock_rate);
-    SlotState { spec: spec.clone(), slot: Slot::new(spec.video, rate, seeds), view: None, report_at: now, lost: 0 }
+    let counted = spec.video && spec.codecs.iter().all(|codec| codec.rtx_pt.is_some());
+    let slot = Slot::new(spec.video, rate, seeds);
+    SlotState { spec: spec.clone(), slot, view: None, counted, report_at: now, lost: 0 }
 }
 
 fn check(spec: &LegSpec) -> Result<(), Limit> {
