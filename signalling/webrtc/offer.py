@@ -38,7 +38,6 @@ EXTENSIONS: dict[str, str] = {
     "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id": "repaired_rid",
     "urn:ietf:params:rtp-hdrext:ssrc-audio-level": "audio_level",
     "urn:3gpp:video-orientation": "video_orientation",
-    "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time": "abs_send_time",
     TRANSPORT_CC: "transport_cc",
 }
 """Header extensions we take, by URI, and their names in m.Extensions. Only ids 1 to 14 (one-byte form, RFC 8285

@@ -48,8 +48,8 @@ fn together(a: &mut Leg, b: &mut Leg, mut done: impl FnMut(&mut Leg, &mut Leg) -
 fn video_is_forwarded_into_the_slot_and_repaired_over_rtx() {
     let engine = Engine::start();
     let mut control = room(&engine);
-    let mut a = Leg::open(&engine, &mut control, "salle", "a");
-    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
     view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
     control.read();
     let wanted = Event::TrackWanted { leg: "a".into(), track: "camera".into(), wanted: true, height: 360 };
@@ -94,8 +94,8 @@ fn video_is_forwarded_into_the_slot_and_repaired_over_rtx() {
 fn what_the_publisher_lost_is_asked_for_and_its_retransmission_reaches_the_viewer() {
     let engine = Engine::start();
     let mut control = room(&engine);
-    let mut a = Leg::open(&engine, &mut control, "salle", "a");
-    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
     view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
     for seq in [1, 2, 3, 5, 6] {
         frame(&mut a, seq, seq == 1);
@@ -116,8 +116,8 @@ fn what_the_publisher_lost_is_asked_for_and_its_retransmission_reaches_the_viewe
 fn replayed_and_forged_packets_are_dropped_and_counted() {
     let engine = Engine::start();
     let mut control = room(&engine);
-    let mut a = Leg::open(&engine, &mut control, "salle", "a");
-    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
     view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
     frame(&mut a, 1, true);
     for _ in 0..5 {
@@ -136,11 +136,68 @@ fn replayed_and_forged_packets_are_dropped_and_counted() {
 }
 
 #[test]
+fn replayed_and_forged_rtcp_is_dropped_and_counted() {
+    let engine = Engine::start();
+    let mut control = room(&engine);
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
+    view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
+    frame(&mut a, 1, true);
+    b.wait(|b| b.heard(10).len() == 1);
+    let media = b.ssrc(10);
+    b.send_rtcp(|w| w.receiver_report(1, &[]).and_then(|()| w.pli(1, media)));
+    for _ in 0..5 {
+        b.socket.send_to(&b.last_sealed, engine.address()).unwrap();
+    }
+    // Every byte of a packet is protected, and nothing shorter passes either.
+    b.send_rtcp(|w| w.receiver_report(1, &[]).and_then(|()| w.pli(1, media)));
+    let good = b.last_sealed.clone();
+    for at in 8..good.len() {
+        let mut forged = good.clone();
+        forged[at] ^= 0x10;
+        b.socket.send_to(&forged, engine.address()).unwrap();
+        b.socket.send_to(&good[..at], engine.address()).unwrap();
+    }
+    // A leg's packet from the address of another leg is that leg's, and false.
+    a.socket.send_to(&good, engine.address()).unwrap();
+    let bad = 5 + 2 * (good.len() as u64 - 8) + 1;
+    let until = Instant::now() + Duration::from_secs(20);
+    while control.counter("drop_rtcp") < bad {
+        assert!(Instant::now() < until, "{} of {bad}", control.counter("drop_rtcp"));
+    }
+    assert_eq!((control.counter("drop_rtcp"), control.counter("pli_in")), (bad, 2));
+    frame(&mut a, 2, false);
+    b.wait(|b| b.heard(10).len() == 2);
+}
+
+#[test]
+fn media_does_not_follow_packets_that_no_check_vouches_for() {
+    let engine = Engine::start();
+    let mut control = room(&engine);
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
+    view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
+    frame(&mut a, 1, true);
+    b.wait(|b| b.heard(10).len() == 1);
+    // Authentic packets of b from an address without a check: dropped, and nothing is sent there.
+    let elsewhere = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let media = b.ssrc(10);
+    b.send_rtcp(|w| w.receiver_report(1, &[]).and_then(|()| w.pli(1, media)));
+    let refused = control.counter("drop_unknown_address");
+    elsewhere.send_to(&b.last_sealed, engine.address()).unwrap();
+    while control.counter("drop_unknown_address") == refused {}
+    frame(&mut a, 2, false);
+    b.wait(|b| b.heard(10).len() == 2);
+    elsewhere.set_nonblocking(true).unwrap();
+    assert!(elsewhere.recv(&mut [0; 8]).is_err());
+}
+
+#[test]
 fn voices_reach_the_others_and_the_loudest_is_named() {
     let engine = Engine::start();
     let mut control = room(&engine);
-    let mut a = Leg::open(&engine, &mut control, "salle", "a");
-    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
     let mut seq = 0u16;
     together(&mut a, &mut b, |a, b| {
         seq += 1;
@@ -185,8 +242,8 @@ fn voices_reach_the_others_and_the_loudest_is_named() {
 fn a_snapshot_holds_what_control_needs_to_adopt_the_room() {
     let engine = Engine::start();
     let mut control = room(&engine);
-    let a = Leg::open(&engine, &mut control, "salle", "a");
-    let _b = Leg::open(&engine, &mut control, "salle", "b");
+    let a = Leg::open(&mut control, "salle", "a");
+    let _b = Leg::open(&mut control, "salle", "b");
     view(&mut control, "a", 11, Some(("b", "camera"))).unwrap();
     control.ask(Request::LegBlob { leg: "a".into(), blob: vec![1, 2, 3], blob_version: 9 }).unwrap();
     drop(control);
@@ -217,10 +274,10 @@ fn a_snapshot_holds_what_control_needs_to_adopt_the_room() {
 fn a_view_can_name_a_leg_that_comes_later_and_a_returning_leg_is_seen_again() {
     let engine = Engine::start();
     let mut control = room(&engine);
-    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    let mut b = Leg::open(&mut control, "salle", "b");
     view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
     for round in 1..=2 {
-        let mut a = Leg::open(&engine, &mut control, "salle", "a");
+        let mut a = Leg::open(&mut control, "salle", "a");
         frame(&mut a, 1, true);
         b.wait(|b| b.heard(10).len() == round);
     }
@@ -232,8 +289,8 @@ fn a_view_can_name_a_leg_that_comes_later_and_a_returning_leg_is_seen_again() {
 fn strangers_and_bad_frames_disturb_nobody() {
     let engine = Engine::start();
     let mut control = room(&engine);
-    let mut a = Leg::open(&engine, &mut control, "salle", "a");
-    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
     view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
     let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut request = [0u8; 128];
@@ -277,8 +334,8 @@ fn strangers_and_bad_frames_disturb_nobody() {
 fn closing_and_stopping_say_goodbye() {
     let mut engine = Engine::start();
     let mut control = room(&engine);
-    let mut a = Leg::open(&engine, &mut control, "salle", "a");
-    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
     view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
     frame(&mut a, 1, true);
     b.wait(|b| b.heard(10).len() == 1);
@@ -295,8 +352,8 @@ fn closing_and_stopping_say_goodbye() {
 fn media_follows_a_leg_to_another_address() {
     let engine = Engine::start();
     let mut control = room(&engine);
-    let mut a = Leg::open(&engine, &mut control, "salle", "a");
-    let mut b = Leg::open(&engine, &mut control, "salle", "b");
+    let mut a = Leg::open(&mut control, "salle", "a");
+    let mut b = Leg::open(&mut control, "salle", "b");
     view(&mut control, "b", 10, Some(("a", "camera"))).unwrap();
     frame(&mut a, 1, true);
     b.wait(|b| b.heard(10).len() == 1);

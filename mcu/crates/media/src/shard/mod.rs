@@ -61,7 +61,7 @@ impl Notes {
     }
 
     /// Queues an event; a control thread that does not keep up never holds media up.
-    fn event(&self, event: Event, overflow: &mut u64) {
+    pub(crate) fn event(&self, event: Event, overflow: &mut u64) {
         if self.queue.try_send(Note::Event(event)).is_err() {
             *overflow += 1;
             self.gap.store(true, Ordering::Release);

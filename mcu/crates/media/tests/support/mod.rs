@@ -1,4 +1,5 @@
 //! A whole engine in a process of its own, a control client, and legs that speak ICE, DTLS and SRTP like a browser.
+#![allow(dead_code)] // each test file uses its part
 
 use media::control::framing::{self, Decoder};
 use media::control::messages::*;
@@ -26,12 +27,26 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// One shard on 127.0.0.1.
     pub fn start() -> Engine {
+        Engine::start_with(&["--listen", "127.0.0.1"])
+    }
+
+    /// With these arguments besides port, control socket and log level.
+    pub fn start_with(arguments: &[&str]) -> Engine {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let socket = std::env::temp_dir().join(format!("massalia-test-{}-{number}.sock", std::process::id()));
+        Engine::start_at(
+            std::env::temp_dir().join(format!("massalia-test-{}-{number}.sock", std::process::id())),
+            arguments,
+        )
+    }
+
+    pub fn start_at(socket: PathBuf, arguments: &[&str]) -> Engine {
         let mut child = Command::new(env!("CARGO_BIN_EXE_massalia-media"))
-            .args(["forward", "--port", "0", "--listen", "127.0.0.1", "--log-level", "warning", "--control"])
+            .args(["forward", "--port", "0", "--log-level", "warning"])
+            .args(arguments)
+            .arg("--control")
             .arg(&socket)
             .stdout(Stdio::piped())
             .spawn()
@@ -45,6 +60,16 @@ impl Engine {
 
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// SIGTERM, then the exit status.
@@ -160,6 +185,35 @@ impl Got {
     }
 }
 
+/// A leg with microphone (mid 0) and camera (mid 1), three speaker slots (0–2) and two view slots (10, 11).
+pub fn leg_open(room: &str, id: &str, local: &Credentials, certificate: &Certificate) -> LegOpen {
+    let slot = |slot, kind, role, codec| Slot { slot, kind, mid: format!("s{slot}"), role, codecs: vec![codec] };
+    let mut slots: Vec<Slot> = (0..3).map(|n| slot(n, Kind::Audio, SlotRole::Speaker, opus())).collect();
+    slots.extend((10..12).map(|n| slot(n, Kind::Video, SlotRole::View, vp8(100))));
+    let track = |track: &str, kind, mid: &str, codec| Track {
+        track: track.into(),
+        kind,
+        mid: mid.into(),
+        codecs: vec![codec],
+        ssrcs: vec![],
+        rtx_ssrcs: vec![],
+    };
+    LegOpen {
+        room: room.into(),
+        leg: id.into(),
+        remote: Remote {
+            ufrag: local.ufrag.clone(),
+            pwd: local.pwd.clone(),
+            fingerprint: certificate.fingerprint().to_string(),
+        },
+        tracks: vec![track("mic", Kind::Audio, "0", opus()), track("camera", Kind::Video, "1", vp8(96))],
+        slots,
+        extensions: Extensions { mid: Some(1), audio_level: Some(2), ..Extensions::default() },
+        blob: id.as_bytes().to_vec(),
+        blob_version: 1,
+    }
+}
+
 pub struct Leg {
     pub id: String,
     pub socket: UdpSocket,
@@ -172,52 +226,46 @@ pub struct Leg {
     pub got: Vec<Got>,
     pub rtcp: Vec<Vec<u8>>,
     pub closed: bool,
+    /// The engine's ufrag and candidates.
+    pub local: Local,
     /// The last sealed packet, for replays.
     pub last_sealed: Vec<u8>,
 }
 
 impl Leg {
     /// Opens a leg with microphone (mid 0) and camera (mid 1), three speaker slots (0–2) and two view slots (10, 11).
-    pub fn open(engine: &Engine, control: &mut Control, room: &str, id: &str) -> Leg {
+    pub fn open(control: &mut Control, room: &str, id: &str) -> Leg {
+        Leg::open_at(control, room, id, None)
+    }
+
+    /// Like `open`, to another address than the first candidate.
+    pub fn open_at(control: &mut Control, room: &str, id: &str, at: Option<SocketAddr>) -> Leg {
         let certificate = Certificate::generate().unwrap();
         let local = Credentials::generate("");
-        let slot = |slot, kind, role, codec| Slot { slot, kind, mid: format!("s{slot}"), role, codecs: vec![codec] };
-        let mut slots: Vec<Slot> = (0..3).map(|n| slot(n, Kind::Audio, SlotRole::Speaker, opus())).collect();
-        slots.extend((10..12).map(|n| slot(n, Kind::Video, SlotRole::View, vp8(100))));
-        let track = |track: &str, kind, mid: &str, codec| Track {
-            track: track.into(),
-            kind,
-            mid: mid.into(),
-            codecs: vec![codec],
-            ssrcs: vec![],
-            rtx_ssrcs: vec![],
-        };
-        let request = LegOpen {
-            room: room.into(),
-            leg: id.into(),
-            remote: Remote {
-                ufrag: local.ufrag.clone(),
-                pwd: local.pwd.clone(),
-                fingerprint: certificate.fingerprint().to_string(),
-            },
-            tracks: vec![track("mic", Kind::Audio, "0", opus()), track("camera", Kind::Video, "1", vp8(96))],
-            slots,
-            extensions: Extensions { mid: Some(1), audio_level: Some(2), ..Extensions::default() },
-            blob: id.as_bytes().to_vec(),
-            blob_version: 1,
-        };
+        let request = leg_open(room, id, &local, &certificate);
         let Ok(Response::LegOpened { local: there, streams, .. }) = control.ask(Request::LegOpen(request)) else {
             panic!("leg refused")
         };
-        assert!(there.candidates.iter().any(|c| c.port == engine.port && c.address == "127.0.0.1"));
+        let place = there.candidates.first().unwrap();
+        let place = at.unwrap_or_else(|| SocketAddr::new(place.address.parse().unwrap(), place.port));
+        Leg::join(control, id, (certificate, local, there, streams), place)
+    }
+
+    /// Connects to `place` as the leg that was opened.
+    fn join(
+        control: &mut Control,
+        id: &str,
+        (certificate, local, there, streams): (Certificate, Credentials, Local, Vec<SlotStream>),
+        place: SocketAddr,
+    ) -> Leg {
         let remote = Credentials::checked(&there.ufrag, &there.pwd).unwrap();
         let now = Instant::now();
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind(if place.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         let mut leg = Leg {
             id: id.into(),
             socket,
-            engine: engine.address(),
+            engine: place,
             ice: Client::new(&local, &remote, now),
             dtls: Dtls::client(&certificate, there.fingerprint.parse().unwrap(), now),
             seal: None,
@@ -226,6 +274,7 @@ impl Leg {
             got: Vec::new(),
             rtcp: Vec::new(),
             closed: false,
+            local: there,
             last_sealed: Vec::new(),
         };
         leg.wait(|leg| leg.seal.is_some() && leg.ice.is_connected());
@@ -346,7 +395,9 @@ impl Leg {
         write(&mut writer).unwrap();
         let len = writer.len();
         let len = self.seal.as_mut().unwrap().seal_rtcp(&mut buffer, len).unwrap();
-        self.socket.send_to(&buffer[..len], self.engine).unwrap();
+        buffer.truncate(len);
+        self.socket.send_to(&buffer, self.engine).unwrap();
+        self.last_sealed = buffer;
     }
 
     /// SSRC of a slot.
