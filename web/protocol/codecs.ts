@@ -20,7 +20,6 @@ const EXTENSIONS = new Set([
   "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
   "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
   "urn:3gpp:video-orientation",
-  "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
   "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
 ]);
 const FEEDBACK = new Set(["nack", "nack pli", "ccm fir", "transport-cc"]);
@@ -35,13 +34,16 @@ function h264Rank(codec: Codec): number {
   return profile.startsWith("42e0") ? 2 : profile.startsWith("42") ? 1 : -1;
 }
 
-/** VP8, the best H.264 and RTX, `first` before the other. Empty when the browser told nothing usable: then leave its own order. */
-export function videoPreferences<C extends Codec>(capabilities: readonly C[], first: VideoCodec): C[] {
+/**
+ * The wanted of VP8 and the best H.264, in this order, and RTX. Empty when the browser told nothing usable: then leave its own
+ * order. Between several, the answer follows the room's order.
+ */
+export function videoPreferences<C extends Codec>(capabilities: readonly C[], wanted: readonly VideoCodec[]): C[] {
   const of = (name: string): C[] => capabilities.filter((codec) => codec.mimeType.toLowerCase() === `video/${name}`);
   const vp8 = of("vp8");
   const best = Math.max(-1, ...of("h264").map(h264Rank));
   const h264 = best < 0 ? [] : of("h264").filter((codec) => h264Rank(codec) === best).slice(0, 1);
-  const media = first === "h264" ? [...h264, ...vp8] : [...vp8, ...h264];
+  const media = wanted.flatMap((codec) => (codec === "h264" ? h264 : vp8));
   return media.length === 0 ? [] : [...media, ...of("rtx").slice(0, 1)];
 }
 

@@ -43,7 +43,8 @@ export interface MediaEvents {
 export interface MediaOptions {
   createPeer: (config: RTCConfiguration) => RTCPeerConnection;
   capabilities: (kind: "audio" | "video") => readonly Codec[];
-  codec: VideoCodec;
+  /** Send this video codec only; null leaves the choice to the room. Slots take both in any case. */
+  codec: VideoCodec | null;
   clock: Clock;
 }
 
@@ -53,6 +54,8 @@ const OWN: readonly { track: TrackName; kind: "audio" | "video"; encoding: RTCRt
   { track: "screen-audio", kind: "audio", encoding: { maxBitrate: 96_000 } },
   { track: "screen", kind: "video", encoding: { maxBitrate: 2_500_000, maxFramerate: 30 } },
 ];
+
+const BOTH: readonly VideoCodec[] = ["vp8", "h264"];
 
 /** What the server asked of a video track: whether anybody watches, and how high the largest tile is (0: not said). */
 interface Wish {
@@ -176,7 +179,7 @@ export class Media extends Emitter<MediaEvents> {
   private addOwn(peer: RTCPeerConnection): { track: TrackName; transceiver: RTCRtpTransceiver }[] {
     return OWN.map(({ track, kind, encoding }) => {
       const transceiver = peer.addTransceiver(this.own.get(track) ?? kind, { direction: "sendonly", sendEncodings: [{ ...encoding }] });
-      this.prefer(transceiver, kind);
+      this.prefer(transceiver, kind, this.options.codec ? [this.options.codec] : BOTH);
       this.senders.set(track, transceiver.sender);
       return { track, transceiver };
     });
@@ -193,15 +196,15 @@ export class Media extends Emitter<MediaEvents> {
     return sorts.flatMap(({ count, kind, role, content }) =>
       Array.from({ length: count }, () => {
         const transceiver = peer.addTransceiver(kind, { direction: "recvonly" });
-        this.prefer(transceiver, kind);
+        this.prefer(transceiver, kind, BOTH);
         return { slot: slot++, kind, role, content, transceiver };
       }),
     );
   }
 
-  private prefer(transceiver: RTCRtpTransceiver, kind: "audio" | "video"): void {
+  private prefer(transceiver: RTCRtpTransceiver, kind: "audio" | "video", codecs: readonly VideoCodec[]): void {
     const known = this.options.capabilities(kind);
-    const wanted = kind === "video" ? videoPreferences(known, this.options.codec) : audioPreferences(known);
+    const wanted = kind === "video" ? videoPreferences(known, codecs) : audioPreferences(known);
     if (wanted.length > 0 && "setCodecPreferences" in transceiver) transceiver.setCodecPreferences(wanted as RTCRtpCodec[]);
   }
 

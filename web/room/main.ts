@@ -2,7 +2,7 @@
  * The page of a room, `/r/<slug>`: waiting page → room → after the call, same address, no reload.
  *
  * Options of the address: `?lang=fr|en`; `#code=…` carries the room's code, so that an invitation is one link (a fragment
- * never reaches a server or its logs); for developers `?codec=vp8|h264` (which video codec is offered first).
+ * never reaches a server or its logs); for developers `?codec=vp8|h264` (the only video codec to send; otherwise the room's order holds).
  */
 import "../ui/tokens.css";
 import "../ui/components.css";
@@ -50,7 +50,7 @@ class App {
 
   constructor() {
     const asked = new URLSearchParams(location.search).get("codec");
-    const codec: VideoCodec = asked === "h264" ? "h264" : "vp8";
+    const codec: VideoCodec | null = asked === "h264" || asked === "vp8" ? asked : null;
     this.media = new Media({
       clock: systemClock, codec, createPeer: (config) => new RTCPeerConnection(config),
       capabilities: (kind) => RTCRtpReceiver.getCapabilities?.(kind)?.codecs ?? [],

@@ -11,8 +11,9 @@ const all = [vp8, rtx, { mimeType: "video/VP9" }, h264("42001f"), h264("42e01f",
 
 describe("video preferences", () => {
   it("keeps VP8, one constrained baseline and RTX, in the asked order", () => {
-    expect(videoPreferences(all, "vp8")).toEqual([vp8, h264("42e01f"), rtx]);
-    expect(videoPreferences(all, "h264")).toEqual([h264("42e01f"), vp8, rtx]);
+    expect(videoPreferences(all, ["vp8", "h264"])).toEqual([vp8, h264("42e01f"), rtx]);
+    expect(videoPreferences(all, ["h264", "vp8"])).toEqual([h264("42e01f"), vp8, rtx]);
+    expect(videoPreferences(all, ["h264"])).toEqual([h264("42e01f"), rtx]);
   });
 
   it.each([
@@ -21,7 +22,7 @@ describe("video preferences", () => {
     ["no mode 0", [h264("42e01f", "0"), vp8], [vp8]],
     ["nothing usable leaves the browser's own order", [{ mimeType: "video/VP9" }, rtx], []],
   ])("%s", (_, given, wanted) => {
-    expect(videoPreferences(given, "vp8")).toEqual(wanted);
+    expect(videoPreferences(given, ["vp8", "h264"])).toEqual(wanted);
   });
 });
 

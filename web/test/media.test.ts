@@ -16,7 +16,7 @@ const settle = async (): Promise<void> => {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 };
 
-function setup(codec: "vp8" | "h264" = "vp8") {
+function setup(codec: "vp8" | "h264" | null = null) {
   const clock = new TestClock();
   const peers: FakePeer[] = [];
   const media = new Media({
@@ -54,10 +54,15 @@ describe("the offer", () => {
     expect(peers[0]!.config).toMatchObject({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require", iceServers: [{ urls: ["turn:t"], username: "u" }] });
   });
 
-  it.each([["vp8", ["video/VP8", "video/H264", "video/rtx"]], ["h264", ["video/H264", "video/VP8", "video/rtx"]]] as const)("orders the codecs for %s on every line", async (codec, wanted) => {
+  it.each([
+    [null, ["video/VP8", "video/H264", "video/rtx"]], ["vp8", ["video/VP8", "video/rtx"]], ["h264", ["video/H264", "video/rtx"]],
+  ] as const)("sends the codec asked for (%s), receives both", async (codec, sent) => {
     const { media, peers } = setup(codec);
     await media.restart(PLAN, []);
-    for (const { kind, codecs } of peers[0]!.transceivers) expect(codecs).toEqual(kind === "video" ? wanted : ["audio/opus"]);
+    for (const { kind, direction, codecs } of peers[0]!.transceivers) {
+      const video = direction === "sendonly" ? sent : ["video/VP8", "video/H264", "video/rtx"];
+      expect(codecs).toEqual(kind === "video" ? video : ["audio/opus"]);
+    }
   });
 
   it("is not made for a connection that was replaced meanwhile", async () => {
