@@ -75,6 +75,7 @@ export class Media extends Emitter<MediaEvents> {
   private readonly senders = new Map<TrackName, RTCRtpSender>();
   private readonly own = new Map<TrackName, MediaStreamTrack>();
   private readonly wishes = new Map<TrackName, Wish>();
+  private changes: Promise<void> = Promise.resolve();
   private slots: ReceiveSlot[] = [];
   private current: MediaState = "none";
   private attempts = 0;
@@ -253,7 +254,14 @@ export class Media extends Emitter<MediaEvents> {
     this.emit("broken", { delay });
   }
 
-  private async applyWish(name: TrackName): Promise<void> {
+  /** One change after the other: of two calls of setParameters under way one is refused, and not always the older. */
+  private applyWish(name: TrackName): Promise<void> {
+    const change = this.changes.then(() => this.applyNow(name));
+    this.changes = change.catch(() => undefined);
+    return change;
+  }
+
+  private async applyNow(name: TrackName): Promise<void> {
     const sender = this.senders.get(name);
     if (!sender || (name !== "camera" && name !== "screen")) return;
     const wish = this.wishes.get(name) ?? { active: true, height: 0 };
@@ -271,7 +279,7 @@ export class Media extends Emitter<MediaEvents> {
     await this.unlessReplaced(sender.setParameters(parameters));
   }
 
-  /** Waits; InvalidStateError means that the connection closed or a later change overtook this one, whose own call says the same. */
+  /** Waits; InvalidStateError means that the connection closed meanwhile: the next one is told anew. */
   private async unlessReplaced(change: Promise<void> | undefined): Promise<void> {
     try {
       await change;
@@ -286,6 +294,7 @@ export class Media extends Emitter<MediaEvents> {
     const peer = this.peer;
     this.peer = null;
     this.senders.clear();
+    this.changes = Promise.resolve(); // a closed connection may never settle what is under way
     if (!peer) return;
     peer.onconnectionstatechange = null;
     peer.close();

@@ -13,7 +13,7 @@ import { FakePeer, FakeTrack } from "./peer";
 const PLAN = { audio: 3, video: 4, content_audio: 1, content_video: 1 };
 const CODECS = [{ mimeType: "video/VP8" }, { mimeType: "video/H264", sdpFmtpLine: "packetization-mode=1;profile-level-id=42e01f" }, { mimeType: "video/rtx" }, { mimeType: "video/VP9" }];
 const settle = async (): Promise<void> => {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
+  for (let i = 0; i < 100; i++) await Promise.resolve();
 };
 
 function setup(codec: "vp8" | "h264" | null = null) {
@@ -94,6 +94,16 @@ describe("sending", () => {
     expect(peers[1]!.transceivers[1]!.sender.track).toBe(first);
     await media.setTrack("camera", null);
     expect(peers[1]!.transceivers[1]!.sender.track).toBeNull();
+  });
+
+  it("the last of several wishes at once holds", async () => {
+    const { media, peers } = setup();
+    await media.restart(PLAN, []);
+    await media.setAudience(true);
+    await Promise.all([media.wish("camera", false, 0), media.wish("camera", true, 720), media.wish("screen", false, 0)]);
+    expect(camera(peers[0]!).active).toBe(true);
+    await Promise.all([media.wish("camera", true, 360), media.wish("camera", false, 0)]);
+    expect(camera(peers[0]!).active).toBe(false);
   });
 
   it("a picture that nobody watches is not encoded, and its size follows the largest tile", async () => {

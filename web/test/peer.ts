@@ -18,8 +18,15 @@ export class FakeSender {
     return structuredClone(this.parameters);
   }
 
+  private changing = false;
+
+  /** Like browsers: takes a moment, and a second call meanwhile is refused. */
   async setParameters(parameters: { encodings: RTCRtpEncodingParameters[] }): Promise<void> {
+    if (this.changing) throw new DOMException("a change is under way", "InvalidStateError");
+    this.changing = true;
+    await new Promise((resolve) => queueMicrotask(() => resolve(undefined)));
     this.parameters = parameters;
+    this.changing = false;
   }
 
   async replaceTrack(track: unknown): Promise<void> {

@@ -114,6 +114,8 @@ class House:
     async def close(self) -> None:
         """Stop control; what the engine holds stays there."""
         assert self.http is not None
+        for browser in self.browsers:
+            await browser.ws.close()
         await self.http.close()
         await self.server.close()
         await self.media.stop()
